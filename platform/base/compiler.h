@@ -1,0 +1,55 @@
+/*
+ * compiler.h: attributes and small macros used everywhere.
+ *
+ * must_check marks every fallible function; a deliberate drop is written ignore_result(f()).
+ * auto_free frees a heap pointer when it leaves scope.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#define must_check      __attribute__((warn_unused_result))
+#define maybe_unused    __attribute__((unused))
+#define printf_like(f, a) __attribute__((format(printf, f, a)))
+
+#define ignore_result(expr)                                                                        \
+    do {                                                                                           \
+        __auto_type ignored_result_ = (expr);                                                      \
+        (void)ignored_result_;                                                                     \
+    } while (0)
+
+#define container_of(ptr, type, member)                                                            \
+    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+#define array_size(a) (sizeof(a) / sizeof((a)[0]))
+
+#define min_of(a, b)                                                                               \
+    ({                                                                                             \
+        __auto_type min_a_ = (a);                                                                  \
+        __auto_type min_b_ = (b);                                                                  \
+        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
+    })
+#define max_of(a, b)                                                                               \
+    ({                                                                                             \
+        __auto_type max_a_ = (a);                                                                  \
+        __auto_type max_b_ = (b);                                                                  \
+        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
+    })
+
+static inline void auto_free_helper(void *pointer)
+{
+    free(*(void **)pointer);
+}
+#define auto_free __attribute__((cleanup(auto_free_helper)))
+
+/* Clang's thread-safety analysis; nothing under gcc. */
+#if defined(__clang__)
+#define thread_annotation(x) __attribute__((x))
+#else
+#define thread_annotation(x)
+#endif
+#define REQUIRES(...) thread_annotation(requires_capability(__VA_ARGS__))
+#define ACQUIRES(...) thread_annotation(acquire_capability(__VA_ARGS__))
+#define RELEASES(...) thread_annotation(release_capability(__VA_ARGS__))
+#define NO_THREAD_SAFETY_ANALYSIS thread_annotation(no_thread_safety_analysis)
