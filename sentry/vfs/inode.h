@@ -1,0 +1,174 @@
+/*
+ * inode.h: a file system object, and the operations a file system implements.
+ *
+ * Implementations embed struct inode first and get back with container_of. Operations are called
+ * only from inode.c (vfs_* functions below check permissions, mount flags and locks before).
+ * Credentials are the calling task's (current.cred, current.fs). Names are single components: not
+ * empty, not "." or "..", no '/', at most 255 bytes, NUL-terminated.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "platform/base/compiler.h"
+#include "platform/base/lock.h"
+#include "platform/base/refcount.h"
+
+struct inode;
+struct file;
+struct file_ops;
+struct file_locks;
+struct inotify_watches;
+struct super;
+struct uio;
+struct text;
+struct path;
+struct statfs;
+
+/* What statx(2) reports of an inode. */
+struct inode_attr {
+    uint64_t dev; /* makedev */
+    uint64_t ino;
+    uint32_t mode; /* type and permissions */
+    uint32_t nlink;
+    uint32_t uid, gid;
+    uint64_t rdev;
+    uint64_t size;
+    uint64_t blocks; /* of 512 bytes */
+    uint32_t blksize;
+    struct timespec atime, mtime, ctime, btime;
+};
+
+enum inode_attr_set {
+    INODE_SET_MODE = 1,
+    INODE_SET_UID = 2,
+    INODE_SET_GID = 4,
+    INODE_SET_SIZE = 8,
+    INODE_SET_ATIME = 16,
+    INODE_SET_MTIME = 32,
+    INODE_SET_CTIME = 64,
+};
+
+struct inode_ops {
+    /* Finds a child. The directory is locked. Returns a reference in ret_child, or -ENOENT. */
+    int (*lookup)(struct inode *dir, const char *name, struct inode **ret_child) must_check;
+    /* Makes a file, directory, fifo, socket or device by the type in mode (umask applied already;
+     * setgid inheritance applied already). The directory is locked and has no such child. NULL: EPERM. */
+    int (*create)(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev,
+                  struct inode **ret_child) must_check;
+    int (*symlink)(struct inode *dir, const char *name, const char *target,
+                   struct inode **ret_child) must_check;
+    /* New name for target (not a directory). Both locked. */
+    int (*link)(struct inode *dir, const char *name, struct inode *target) must_check;
+    /* Removes name, which is child (unlink: not a directory; rmdir: an empty one, checked here).
+     * Directory and child are locked. */
+    int (*unlink)(struct inode *dir, const char *name, struct inode *child) must_check;
+    int (*rmdir)(struct inode *dir, const char *name, struct inode *child) must_check;
+    /* flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. target: what new_name is now, or NULL. Type
+     * and loop checks are done. Directories, child and target are locked. */
+    int (*rename)(struct inode *old_dir, const char *old_name, struct inode *child,
+                  struct inode *new_dir, const char *new_name, struct inode *target,
+                  unsigned flags) must_check;
+    /* An unnamed file (O_TMPFILE). NULL: EOPNOTSUPP. */
+    int (*tmpfile)(struct inode *dir, uint32_t mode, struct inode **ret_child) must_check;
+    /* The target of a symbolic link, appended to target. */
+    int (*readlink)(struct inode *inode, struct text *target) must_check;
+    /* A link whose target is an object, not a text (/proc/pid/fd/N, cwd, exe, root): gives a path to
+     * jump to. NULL for ordinary links. Returns references in *ret_path. */
+    int (*follow)(struct inode *inode, struct path *ret_path) must_check;
+    /* NULL: the cached attributes of struct inode are the truth. */
+    int (*getattr)(struct inode *inode, struct inode_attr *ret_attr) must_check;
+    /* Applies the attributes named in set. Permission checks are done. Locked. NULL: EPERM. */
+    int (*setattr)(struct inode *inode, const struct inode_attr *attr, unsigned set) must_check;
+    /* Opens: fills file->ops and file->private_data. Not locked. NULL: file->ops = inode->file_ops. */
+    int (*open)(struct inode *inode, struct file *file) must_check;
+    /* Extended attributes; NULL: EOPNOTSUPP. get and list return the full length and write at most
+     * size bytes (size 0 asks for the length). Locked. */
+    ssize_t (*getxattr)(struct inode *inode, const char *name, void *value, size_t size) must_check;
+    int (*setxattr)(struct inode *inode, const char *name, const void *value, size_t size,
+                    int flags) must_check;
+    ssize_t (*listxattr)(struct inode *inode, char *list, size_t size) must_check;
+    int (*removexattr)(struct inode *inode, const char *name) must_check;
+    /* Extra permission rule besides the mode bits (proc, policy); mask as cred_permission. NULL: none. */
+    int (*permission)(struct inode *inode, int mask) must_check;
+    /* Is a cached (also negative) child entry still true? NULL: always. inode is NULL for negative. */
+    bool (*revalidate)(struct inode *dir, const char *name, struct inode *child);
+    /* Last reference gone: frees the object. */
+    void (*free)(struct inode *inode);
+};
+
+struct inode {
+    struct refcount ref;
+    const struct inode_ops *ops;
+    const struct file_ops *file_ops; /* used when ops->open is NULL */
+    struct super *super;             /* borrowed: lives as long as any of its inodes */
+    struct mutex lock;               /* RANK_INODE */
+
+    /* Set at creation, never changed. */
+    uint64_t ino;
+    uint64_t rdev;
+
+    /* under lock; mode's type bits never change */
+    uint32_t mode;
+    uint32_t uid, gid;
+    uint32_t nlink;
+    uint64_t size;
+    uint64_t blocks;
+    struct timespec atime, mtime, ctime, btime;
+
+    atomic_int write_openers;        /* >0: open for writing; <0: being executed (ETXTBSY) */
+    _Atomic(struct file_locks *) locks;         /* made on first use */
+    _Atomic(struct inotify_watches *) watches;  /* made on first use */
+    _Atomic(void *) bound;           /* the socket bound to this name, or the pipe of a fifo; owner's rules */
+};
+
+/* A file system instance. */
+struct super_ops {
+    /* statfs(2): fills all but f_fsid and f_flags. */
+    int (*statfs)(struct super *super, struct statfs *ret) must_check;
+    void (*free)(struct super *super); /* last mount gone and last inode freed */
+    int (*sync)(struct super *super) must_check; /* NULL: nothing to do */
+    /* Mount options as /proc/mounts shows them beyond ro/rw, with leading commas; may be NULL. */
+    void (*show_options)(struct super *super, struct text *text);
+};
+
+struct super {
+    struct refcount ref; /* one per mount and per inode */
+    const struct super_ops *ops;
+    const char *type;    /* "tmpfs", "overlay", …: static string */
+    uint64_t dev;        /* st_dev; anonymous major 0 */
+    uint64_t magic;      /* f_type */
+    struct inode *root;  /* owned until the last mount goes */
+    struct mutex rename_lock; /* RANK_RENAME: directory topology */
+    atomic_ullong next_ino;
+    bool cache_forever;  /* names may be cached without revalidation */
+};
+
+void super_init(struct super *super, const struct super_ops *ops, const char *type, uint64_t magic);
+struct super *super_ref(struct super *super);
+struct super *super_unref(struct super *super);
+
+/* Initialises the common part: ref 1, times now, nlink 1, uid and gid of current.cred's fs ids. */
+void inode_init(struct inode *inode, struct super *super, const struct inode_ops *ops,
+                uint64_t ino, uint32_t mode);
+void inode_fini(struct inode *inode);
+struct inode *inode_ref(struct inode *inode);
+struct inode *inode_unref(struct inode *inode);
+
+/* Checked operations on inodes. All return 0 or negative errno. */
+int inode_getattr(struct inode *inode, struct inode_attr *ret_attr) must_check;
+/* cred_permission on the present attributes plus ops->permission. */
+int inode_permission(struct inode *inode, int mask) must_check;
+/* Applies after the checks of chmod, chown, utimensat and truncate (Linux: setattr_prepare). */
+int inode_setattr(struct inode *inode, struct inode_attr *attr, unsigned set) must_check;
+/* The same without permission checks; file implementations and the kernel itself. */
+int inode_setattr_unchecked(struct inode *inode, struct inode_attr *attr, unsigned set) must_check;
+/* Clears setuid/setgid after a write by somebody without CAP_FSETID (Linux: file_remove_privs). */
+int inode_remove_privs(struct inode *inode) must_check;
+/* Timestamps, in memory: atime honours relatime. Locked. */
+void inode_touch_locked(struct inode *inode, unsigned set);
