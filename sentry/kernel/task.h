@@ -1,0 +1,186 @@
+/*
+ * task.h: guest threads (task) and thread groups (process), and the tables that find them.
+ *
+ * kernel_lock (RANK_KERNEL) guards the task tree, identities, signal state, wait state and whatever
+ * is marked (K) below. A task's unmarked fields belong to its own sentry thread. Every task exits by
+ * itself: others only set flags and kick it. Sources: Linux kernel/{fork,exit,signal,sys}.c.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "platform/base/compiler.h"
+#include "platform/base/hash.h"
+#include "platform/base/lock.h"
+#include "platform/base/queue.h"
+#include "platform/base/refcount.h"
+#include "platform/platform.h"
+#include "sentry/core/cred.h"
+#include "sentry/core/current.h"
+#include "sentry/core/restart.h"
+#include "sentry/core/timer.h"
+#include "sentry/core/wait_queue.h"
+#include "sentry/kernel/signal.h"
+
+struct fd_table;
+struct fs_context;
+struct mm;
+struct tty;
+
+extern struct mutex kernel_lock;
+
+struct session {
+    struct refcount ref;
+    int sid;
+    struct tty *tty;       /* (K) controlling terminal; reference held by the tty layer */
+    bool has_leader;       /* (K) */
+};
+
+enum process_state { PROCESS_RUNNING, PROCESS_ZOMBIE, PROCESS_REAPED };
+
+struct posix_timer;
+
+struct process {
+    struct refcount ref;
+    int tgid;
+    TAILQ_ENTRY(process) all_link;             /* (K) */
+    TAILQ_HEAD(task_list, task) threads;       /* (K) live threads */
+    int thread_count;                          /* (K) live threads */
+    struct task *leader;                       /* (K) reference; replaced by exec from another thread */
+
+    struct process *parent;                    /* (K) never NULL but for init */
+    TAILQ_HEAD(process_list, process) children; /* (K) */
+    TAILQ_ENTRY(process) sibling_link;         /* (K) */
+    int pgid;                                  /* (K) */
+    struct session *session;                   /* (K) reference */
+    enum process_state state;                  /* (K) */
+    bool did_exec;                             /* (K) setpgid by the parent then fails */
+    bool is_subreaper, has_subreaper;          /* (K) */
+    int exit_signal;                           /* (K) sent to the parent; 0 none */
+    int pdeath_signal;                         /* (K) */
+
+    bool group_exiting;                        /* (K) */
+    int exit_status;                           /* (K) wait status */
+    struct task *exec_task;                    /* (K) the thread that tears down the others */
+    int exec_waiting;                          /* (K) threads it still waits for */
+
+    struct sighand *sighand;                   /* (K) reference */
+    struct signal_queue pending;               /* (K) process-directed */
+    bool stop_requested;                       /* (K) group stop: threads park */
+    int stop_signal;                           /* (K) its signal */
+    int stopped_threads;                       /* (K) */
+    bool stop_reported, continued;             /* (K) for wait */
+    struct wait_queue child_wait;              /* woken when a child changes state */
+    struct wait_queue exit_wait;               /* pidfds: woken when the process has exited */
+
+    struct rlimit limits[RLIM_NLIMITS];        /* (K) */
+    uint64_t user_ns, system_ns;               /* (K) of threads that ended */
+    uint64_t child_user_ns, child_system_ns;   /* (K) of reaped children */
+    uint64_t max_rss, child_max_rss;           /* (K) bytes */
+    uint64_t start_ns;                         /* CLOCK_BOOTTIME at creation */
+    struct timer real_timer;                   /* ITIMER_REAL */
+    uint64_t real_interval_ns;                 /* (K) */
+    uint64_t cpu_timer_ns[2], cpu_interval_ns[2]; /* (K) ITIMER_VIRTUAL, ITIMER_PROF: at, interval */
+    TAILQ_HEAD(posix_timer_list, posix_timer) timers; /* (K) */
+    int next_timer_id;                         /* (K) */
+    int oom_score_adj;                         /* (K) */
+    int nice;                                  /* (K) */
+    uint32_t personality;
+    char *cmdline_override;                    /* unused unless PR_SET_MM… */
+};
+
+enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_STOPPED, TASK_ZOMBIE, TASK_DEAD };
+
+/* What restart_syscall(2) repeats: a relative sleep turned absolute. */
+struct restart_block {
+    long (*restart)(struct task *task);
+    uint64_t args[6];
+};
+
+struct task {
+    struct refcount ref;
+    UT_hash_handle hh;            /* (K) in the tid table */
+    TAILQ_ENTRY(task) thread_link; /* (K) */
+    int tid;                      /* (K) changes only in exec from a non-leader */
+    struct process *process;      /* reference; fixed */
+    struct platform_thread *platform_thread; /* (K) for others; NULL before it runs and after */
+    struct arch_regs regs;        /* own; valid for others while the task sleeps in a call */
+    struct mm *mm;                /* own reference; (K) for others */
+    struct fd_table *fds;         /* own reference; (K) for others */
+    struct fs_context *fs;        /* own reference; (K) for others */
+    const struct cred *cred;      /* own reference; (K) for others */
+    char comm[16];                /* (K) */
+
+    struct sleeper sleeper;
+    _Atomic enum task_state state;
+    atomic_bool work;             /* something to do before going back to the guest */
+
+    uint64_t signal_mask;         /* (K) blocked signals: bit signo-1 */
+    uint64_t saved_mask;          /* (K) restored after sigsuspend, ppoll … */
+    bool restore_mask;            /* (K) */
+    uint64_t wait_mask;           /* (K) sigtimedwait: unblocked for waking only */
+    struct signal_queue pending;  /* (K) thread-directed */
+    bool stopped;                 /* (K) parked in a group stop */
+    bool exiting;                 /* (K) must exit: group exit, exec of another, SIGKILL */
+    int exit_code;                /* wait status of the thread */
+    uint64_t altstack_addr, altstack_size;
+    uint32_t altstack_flags;
+    struct wait_queue signal_wait; /* signalfd: woken when a signal is queued */
+
+    uint64_t clear_child_tid;     /* guest address or 0 */
+    uint64_t robust_list;         /* guest address or 0 */
+    struct task *vfork_parent;    /* (K) waits until this task execs or exits */
+    bool vfork_done;              /* (K) of the waiting parent */
+    struct restart_block restart_block;
+    int syscall_nr;               /* of the call in progress, -1 outside; for /proc/pid/syscall */
+    uint64_t start_ns;
+    uint64_t min_fault, maj_fault, voluntary_switches;
+    uint8_t affinity[128];        /* CPU mask as set */
+    uint32_t sched_policy, sched_priority;
+    uint64_t timer_slack_ns;
+    int ioprio;
+    bool forked;                  /* PF_FORKNOEXEC */
+};
+
+static inline struct task *current_task(void)
+{
+    return current.task;
+}
+
+/* Tables. The finders return a reference or NULL; the _locked ones borrow. */
+struct task *task_find(int tid) must_check;
+struct task *task_find_locked(int tid);
+struct process *process_find(int tgid) must_check;
+struct process *process_find_locked(int tgid);
+extern struct process_list all_processes; /* (K) by all_link, in order of creation */
+extern struct process *init_process;      /* pid 1 of the sandbox: reaps orphans */
+
+struct task *task_ref(struct task *task);
+struct task *task_unref(struct task *task);
+struct process *process_ref(struct process *process);
+struct process *process_unref(struct process *process);
+
+/* Wakes the task from a sleep or out of guest code, so that it looks at its flags. (K) held. */
+void task_kick_locked(struct task *task);
+
+/*
+ * Sleeping in a system call. Order: task_sleep_prepare, queue wait entries / look at the condition,
+ * task_sleep. Returns 0 when woken (look again), -ETIMEDOUT, or -ERESTARTSYS when a signal is to be
+ * handled. No lock may be held.
+ */
+void task_sleep_prepare(void);
+int task_sleep(uint64_t deadline_ns) must_check;
+/* Only SIGKILL-like flags end it (vfork, exec). */
+int task_sleep_killable(uint64_t deadline_ns) must_check;
+bool task_signal_pending(struct task *task);
+
+/* Publishes new credentials of the calling task; takes the reference. */
+void task_set_cred(const struct cred *cred);
+uint64_t task_limit(int resource); /* soft limit of the calling process */
+
+/* CPU time of a live task, and of a process with its ended threads. Nanoseconds. */
+void task_cpu_time(struct task *task, uint64_t *ret_user, uint64_t *ret_system);
+void process_cpu_time(struct process *process, uint64_t *ret_user, uint64_t *ret_system);
