@@ -22,9 +22,9 @@ enum lock_rank {
     RANK_EXEC = 1,   /* one execve or thread-group change per process at a time */
     RANK_RENAME,     /* super: serialises cross-directory renames (rpc) */
     RANK_MOUNT,      /* the mount tree */
+    RANK_FILE,       /* file: position (rpc); outside the inode, as Linux's f_pos_lock */
     RANK_INODE,      /* inode: directory contents, attributes, data (rpc); nested: parent, child,
                         then upper and lower inode of an overlay */
-    RANK_FILE,       /* file: position (rpc) */
     RANK_EPOLL,      /* epoll instance: interest set; nested by depth */
     RANK_SOCKET,     /* socket: state, queues; nested in address order */
     RANK_PIPE,       /* pipe ring; nested in address order (tee, splice) */

@@ -43,6 +43,9 @@ int fd_install(struct fd_table *table, struct file *file, bool close_on_exec, ui
 /* dup2/dup3: puts file at exactly fd, closing what was there. Takes the reference on success. */
 int fd_install_at(struct fd_table *table, int fd, struct file *file, bool close_on_exec,
                   uint64_t limit) must_check;
+/* pipe2 and socketpair: both or none; takes both references on success. */
+int fd_install_two(struct fd_table *table, struct file *const files[2], bool close_on_exec,
+                   uint64_t limit, int ret_fds[2]) must_check;
 int fd_close(struct fd_table *table, int fd) must_check;
 int fd_set_close_on_exec(struct fd_table *table, int fd, bool on) must_check;
 /* Closes (or marks, when only_mark) first..last. */

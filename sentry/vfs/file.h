@@ -20,8 +20,10 @@
 #include "sentry/vfs/path.h"
 
 struct cred;
+struct epoll_links;
 struct file;
 struct inode;
+struct text;
 struct uio;
 
 /* Receives directory entries. Returns false when it is full: the entry was not taken. next is the
@@ -58,6 +60,14 @@ struct file_ops {
     int (*sync)(struct file *file, bool data_only) must_check; /* NULL: EINVAL */
     int (*allocate)(struct file *file, int mode, uint64_t offset,
                     uint64_t length) must_check; /* NULL: EOPNOTSUPP */
+    /* Is the open complete? 0, or -EAGAIN: wait on the file's wait queue for any event and ask again
+     * (a FIFO without a peer; see special.h). NULL: always complete. */
+    int (*open_wait)(struct file *file) must_check;
+    /* fcntl F_ADD_SEALS and F_GET_SEALS (returns the seals). NULL: EINVAL. */
+    int (*add_seals)(struct file *file, unsigned seals) must_check;
+    int (*get_seals)(struct file *file) must_check;
+    /* A shared writable mapping appeared (1) or went (-1). May be NULL. */
+    void (*shared_write)(struct file *file, int delta);
     /* One descriptor of the file was closed (close, exec, exit). May be NULL. */
     void (*flush)(struct file *file);
     /* The last reference is gone; frees private_data. May be NULL. */
@@ -77,6 +87,8 @@ enum file_mode {
     FILE_STREAM = 8,  /* no position: lseek gives ESPIPE */
     FILE_EXEC = 16,   /* opened for execution: denies writers */
     FILE_NO_WRITE_COUNT = 32, /* not counted in inode->write_openers */
+    FILE_OPENED = 64, /* set by open.c: close tells inotify */
+    FILE_NO_ATIME = 128,
 };
 
 struct file {
@@ -124,7 +136,17 @@ int file_mmap(struct file *file, uint64_t offset, uint64_t length, int prot, int
 int file_sync(struct file *file, bool data_only) must_check;
 int file_allocate(struct file *file, int mode, uint64_t offset, uint64_t length) must_check;
 int file_truncate(struct file *file, uint64_t size) must_check;
-void file_flush(struct file *file);
+/* One descriptor was closed: the op, and the POSIX locks of owner (the descriptor table) go. */
+void file_flush(struct file *file, const void *owner);
+int file_open_wait(struct file *file) must_check;
+int file_add_seals(struct file *file, unsigned seals) must_check;
+int file_get_seals(struct file *file) must_check;
+void file_show_fdinfo(struct file *file, struct text *text);
 int file_set_flags(struct file *file, unsigned flags) must_check;
+/* Has no position: pipes, sockets, terminals … */
+static inline bool file_is_stream(const struct file *file)
+{
+    return (file->mode & FILE_STREAM) != 0;
+}
 /* The path as the calling task sees it, " (deleted)" appended where Linux does; or "pipe:[ino]". */
 int file_describe(struct file *file, struct text *text) must_check;

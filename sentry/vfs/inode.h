@@ -27,6 +27,7 @@ struct inotify_watches;
 struct super;
 struct uio;
 struct text;
+struct dentry;
 struct path;
 struct statfs;
 
@@ -52,6 +53,14 @@ enum inode_attr_set {
     INODE_SET_ATIME = 16,
     INODE_SET_MTIME = 32,
     INODE_SET_CTIME = 64,
+    INODE_SET_TOUCH = 128,      /* with ATIME|MTIME: "now", which write permission allows too */
+    INODE_SET_KILL_PRIVS = 256, /* chown: setuid and setgid of a non-directory go */
+};
+
+/* inode->flags, under lock (read atomically elsewhere). */
+enum inode_flags {
+    INODE_DEAD = 1,     /* a removed directory: nothing can be made in it */
+    INODE_LINKABLE = 2, /* O_TMPFILE without O_EXCL: linkat may give it a name although nlink is 0 */
 };
 
 struct inode_ops {
@@ -113,14 +122,17 @@ struct inode {
     uint64_t ino;
     uint64_t rdev;
 
-    /* under lock; mode's type bits never change */
+    /* Under lock; mode's type bits never change. Permission checks and stat of file systems without
+     * getattr read them without the lock: write them with inode_store(). */
     uint32_t mode;
     uint32_t uid, gid;
     uint32_t nlink;
     uint64_t size;
     uint64_t blocks;
     struct timespec atime, mtime, ctime, btime;
+    uint32_t flags; /* INODE_* */
 
+    _Atomic int64_t atime_valid_until; /* second until which relatime has nothing to do */
     atomic_int write_openers;        /* >0: open for writing; <0: being executed (ETXTBSY) */
     _Atomic(struct file_locks *) locks;         /* made on first use */
     _Atomic(struct inotify_watches *) watches;  /* made on first use */
@@ -147,11 +159,27 @@ struct super {
     struct mutex rename_lock; /* RANK_RENAME: directory topology */
     atomic_ullong next_ino;
     bool cache_forever;  /* names may be cached without revalidation */
+    struct dentry *root_dentry; /* made by the first mount; reference */
+    unsigned mounts;            /* under RANK_MOUNT's mutex */
+    uint32_t max_links;         /* EMLINK beyond it; 0: none */
+    uint64_t max_size;          /* EFBIG beyond it; super_init sets INT64_MAX */
 };
 
+/* A field of struct inode, written under the lock and read without it. */
+#define inode_store(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+#define inode_load(field)         __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+/* Sets ref 1, a new anonymous device number and next_ino 2; root stays NULL for the caller to fill. */
 void super_init(struct super *super, const struct super_ops *ops, const char *type, uint64_t magic);
 struct super *super_ref(struct super *super);
 struct super *super_unref(struct super *super);
+/* Gives up a super that is not (or no longer) mounted: drops its root inode and the caller's
+ * reference. */
+void super_drop(struct super *super);
+int super_statfs(struct super *super, struct statfs *ret) must_check; /* type and fsid filled too */
+int super_sync(struct super *super) must_check;
+void super_show_options(struct super *super, struct text *text);
+uint64_t super_next_ino(struct super *super);
 
 /* Initialises the common part: ref 1, times now, nlink 1, uid and gid of current.cred's fs ids. */
 void inode_init(struct inode *inode, struct super *super, const struct inode_ops *ops,
@@ -172,3 +200,43 @@ int inode_setattr_unchecked(struct inode *inode, struct inode_attr *attr, unsign
 int inode_remove_privs(struct inode *inode) must_check;
 /* Timestamps, in memory: atime honours relatime. Locked. */
 void inode_touch_locked(struct inode *inode, unsigned set);
+/* Sets atime to now where relatime wants it; takes the lock only then. */
+void inode_accessed(struct inode *inode);
+/* Changes the link count under the lock. */
+void inode_set_nlink_locked(struct inode *inode, uint32_t nlink);
+/* The common part of a setattr op for file systems whose attributes live in struct inode: stores
+ * mode, ids and times named in set (not the size), ctime now unless given. Locked. */
+void inode_apply_locked(struct inode *inode, const struct inode_attr *attr, unsigned set);
+/* The cached attributes, without the op. */
+void inode_attr_cached(struct inode *inode, struct inode_attr *ret_attr);
+
+/* Who may open for writing while a file is executed (ETXTBSY); regular files only. */
+int inode_get_write(struct inode *inode) must_check;
+void inode_put_write(struct inode *inode);
+int inode_deny_write(struct inode *inode) must_check;
+void inode_allow_write(struct inode *inode);
+
+/*
+ * The operations themselves, without checks: for name_ops.c, open.c and file systems stacked on
+ * others. Locks as the op's comment says, held by the caller; a NULL op gives the error it documents.
+ */
+int inode_lookup(struct inode *dir, const char *name, struct inode **ret_child) must_check;
+int inode_create(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev,
+                 struct inode **ret_child) must_check;
+int inode_symlink(struct inode *dir, const char *name, const char *target,
+                  struct inode **ret_child) must_check;
+int inode_link(struct inode *dir, const char *name, struct inode *target) must_check;
+int inode_unlink(struct inode *dir, const char *name, struct inode *child) must_check;
+int inode_rmdir(struct inode *dir, const char *name, struct inode *child) must_check;
+int inode_rename(struct inode *old_dir, const char *old_name, struct inode *child,
+                 struct inode *new_dir, const char *new_name, struct inode *target,
+                 unsigned flags) must_check;
+int inode_tmpfile(struct inode *dir, uint32_t mode, struct inode **ret_child) must_check;
+int inode_readlink(struct inode *inode, struct text *target) must_check;
+int inode_open(struct inode *inode, struct file *file) must_check;
+bool inode_revalidate(struct inode *dir, const char *name, struct inode *child);
+ssize_t inode_getxattr(struct inode *inode, const char *name, void *value, size_t size) must_check;
+int inode_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
+                   int flags) must_check;
+ssize_t inode_listxattr(struct inode *inode, char *list, size_t size) must_check;
+int inode_removexattr(struct inode *inode, const char *name) must_check;

@@ -17,6 +17,7 @@ struct inode;
 struct mount;
 struct text;
 struct file;
+struct inode_attr;
 
 struct path {
     struct mount *mount;
@@ -76,6 +77,10 @@ struct open_request {
 };
 int vfs_open(const struct path *start, const char *text, const struct open_request *request,
              struct file **ret_file) must_check;
+/* For execve: a regular file, execute permission, no noexec mount (EACCES), writers denied while it is
+ * open (ETXTBSY). walk: WALK_FOLLOW, WALK_EMPTY. The file is FILE_READ|FILE_EXEC. */
+int vfs_open_exec(const struct path *start, const char *text, unsigned walk,
+                  struct file **ret_file) must_check;
 /* Opens the object itself (O_TMPFILE's linkat, exec, /proc/self/fd/N reopen). */
 int vfs_open_path(const struct path *path, uint64_t flags, struct file **ret_file) must_check;
 int vfs_mknod(const struct path *start, const char *text, uint32_t mode, uint64_t rdev) must_check;
@@ -92,3 +97,15 @@ int vfs_readlink(const struct path *path, struct text *target) must_check;
 /* access(2) with the given ids: mask 4,2,1. EROFS for writes on read-only mounts. */
 int vfs_access(const struct path *path, int mask) must_check;
 int vfs_truncate(const struct path *path, uint64_t size) must_check;
+/* chmod, chown and utimensat on an object: EROFS, permission, IN_ATTRIB. uid or gid -1: unchanged. */
+int vfs_setattr(const struct path *path, struct inode_attr *attr, unsigned set) must_check;
+int vfs_chmod(const struct path *path, uint32_t mode) must_check;
+int vfs_chown(const struct path *path, uint32_t uid, uint32_t gid) must_check;
+/* Extended attributes with Linux's rules for user., trusted., security. and system. names. size 0 asks
+ * for the length; ERANGE when the buffer is too small. */
+ssize_t vfs_getxattr(const struct path *path, const char *name, void *value,
+                     size_t size) must_check;
+int vfs_setxattr(const struct path *path, const char *name, const void *value, size_t size,
+                 int flags) must_check;
+ssize_t vfs_listxattr(const struct path *path, char *list, size_t size) must_check;
+int vfs_removexattr(const struct path *path, const char *name) must_check;
