@@ -89,7 +89,11 @@ enum file_mode {
     FILE_NO_WRITE_COUNT = 32, /* not counted in inode->write_openers */
     FILE_OPENED = 64, /* set by open.c: close tells inotify */
     FILE_NO_ATIME = 128,
+    FILE_OWN_POSITION = 256, /* the implementation keeps the position (a host fd's): read and write at
+                                the position get FILE_OFFSET_OWN; O_APPEND is its own affair */
 };
+
+#define FILE_OFFSET_OWN UINT64_MAX
 
 struct file {
     struct refcount ref;
@@ -122,6 +126,10 @@ int file_new_anon(const struct file_ops *ops, uint32_t inode_mode, unsigned mode
                   void *private_data, struct file **ret_file) must_check;
 struct file *file_ref(struct file *file);
 struct file *file_unref(struct file *file);
+
+/* Set at boot by epoll; called before ops->release of a file whose epoll_links is not NULL: takes the
+ * file out of every interest set and frees epoll_links. */
+extern void (*file_epoll_release)(struct file *file);
 
 /* read and write at the file's position (NULL pos) or at *pos, which is not advanced. */
 ssize_t file_read(struct file *file, struct uio *uio, const uint64_t *pos, int flags) must_check;
