@@ -24,18 +24,24 @@
 
 #define array_size(a) (sizeof(a) / sizeof((a)[0]))
 
-#define min_of(a, b)                                                                               \
+#define unique_name_join(a, b) a##b
+#define unique_name_expand(a, b) unique_name_join(a, b)
+#define unique_name(prefix)      unique_name_expand(prefix, __COUNTER__)
+
+#define min_of_named(a, b, x, y)                                                                   \
     ({                                                                                             \
-        __auto_type min_a_ = (a);                                                                  \
-        __auto_type min_b_ = (b);                                                                  \
-        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
+        __auto_type x = (a);                                                                       \
+        __auto_type y = (b);                                                                       \
+        x < y ? x : y;                                                                             \
     })
-#define max_of(a, b)                                                                               \
+#define max_of_named(a, b, x, y)                                                                   \
     ({                                                                                             \
-        __auto_type max_a_ = (a);                                                                  \
-        __auto_type max_b_ = (b);                                                                  \
-        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
+        __auto_type x = (a);                                                                       \
+        __auto_type y = (b);                                                                       \
+        x > y ? x : y;                                                                             \
     })
+#define min_of(a, b) min_of_named(a, b, unique_name(min_a_), unique_name(min_b_))
+#define max_of(a, b) max_of_named(a, b, unique_name(max_a_), unique_name(max_b_))
 
 static inline void auto_free_helper(void *pointer)
 {

@@ -21,7 +21,7 @@ static int timer_compare(struct timer *a, struct timer *b)
 }
 
 RB_HEAD(timer_tree, timer);
-RB_GENERATE_STATIC(timer_tree, timer, node, timer_compare)
+RB_GENERATE_STATIC(timer_tree, timer, node, timer_compare);
 
 static struct timer_tree monotonic_timers = RB_INITIALIZER(&monotonic_timers);
 static struct timer_tree realtime_timers = RB_INITIALIZER(&realtime_timers);

@@ -44,6 +44,7 @@ enum area_flags {
 
 struct area {
     RB_ENTRY(area) node;
+    struct area *next_garbage;
     uint64_t start, end; /* page-aligned, [start, end) */
     int prot;            /* PROT_READ | PROT_WRITE | PROT_EXEC */
     int max_prot;        /* what mprotect may set: shared maps of read-only files lack PROT_WRITE */
@@ -60,6 +61,7 @@ struct mm {
     struct address_space *space;
     struct mutex lock; /* RANK_MM; the rest is under it unless said */
     struct area_tree areas;
+    struct area *garbage; /* removed areas, freed by mm_unlock: a backing's last unref takes other locks */
     uint32_t area_count;
     uint64_t mmap_base;             /* top-down search starts below it */
     uint64_t brk_start, brk;
@@ -105,6 +107,9 @@ int mm_lock_all(struct mm *mm, int flags, bool lock) must_check;
 int mm_mincore(struct mm *mm, uint64_t addr, uint64_t length, unsigned char *ret_vec) must_check;
 uint64_t mm_brk(struct mm *mm, uint64_t addr); /* the new (or unchanged) break */
 
+void mm_lock(struct mm *mm) ACQUIRES(mm->lock);
+/* Also frees what was removed while it was held. */
+void mm_unlock(struct mm *mm) RELEASES(mm->lock);
 /* The area that holds addr, or NULL. Locked. */
 struct area *mm_find_locked(struct mm *mm, uint64_t addr);
 /* The first area that ends above addr, or NULL. Locked. */

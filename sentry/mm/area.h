@@ -1,0 +1,23 @@
+/* area.h: the area table's inner operations; used by sentry/mm only. Locked throughout. */
+#pragma once
+
+#include "sentry/mm/mm.h"
+
+RB_PROTOTYPE(area_tree, area, node, area_compare)
+
+struct area *area_new(uint64_t start, uint64_t end) must_check;
+void area_free(struct area *area); /* drops the backing */
+/* Inserts and merges with equal neighbours; accounts. The area is consumed. */
+void area_insert(struct mm *mm, struct area *area);
+void area_remove(struct mm *mm, struct area *area); /* unlinks and accounts; does not free */
+/* Makes addr a boundary. -ENOMEM. */
+int area_split_at(struct mm *mm, uint64_t addr) must_check;
+/* Merges area with its neighbours where they are equal and adjacent. */
+void area_merge(struct mm *mm, struct area *area);
+/* Removes the table entries of a range (boundaries split before); mm_unlock frees them. */
+void area_erase_range(struct mm *mm, uint64_t start, uint64_t end);
+/* A free range of length below the search base; 0 when there is none. */
+uint64_t area_find_gap(struct mm *mm, uint64_t length, uint64_t hint);
+bool area_range_free(struct mm *mm, uint64_t start, uint64_t end);
+/* True when every page of the range is mapped. */
+bool area_range_mapped(struct mm *mm, uint64_t start, uint64_t end);
