@@ -56,7 +56,7 @@ struct gofer_attr {
     struct gofer_time atime, mtime, ctime, btime; /* btime 0.0: not known */
     uint32_t dev_id; /* small number per host device, the same for the whole connection */
     uint32_t mode;   /* type and permissions */
-    uint32_t nlink;
+    uint32_t nlink; /* 0 in a list: only ino and the type in mode are known */
     uint32_t uid, gid; /* as the host says */
     uint32_t blksize;
     uint32_t access; /* enum gofer_access */
