@@ -13,6 +13,9 @@ struct arch_regs {
     uint64_t rip, cs, eflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs;
 };
 
+/* The legacy FXSAVE area and the XSAVE header: every extended state has these. */
+#define ARCH_XSTATE_MIN_SIZE 576
+
 #define ARCH_USER_CS 0x33
 #define ARCH_USER_DS 0x2b
 /* EFLAGS bits that user code may change: CF PF AF ZF SF TF DF OF NT RF AC ID (Linux: FIX_EFLAGS). */

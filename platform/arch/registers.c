@@ -1,0 +1,63 @@
+/*
+ * registers.c: initial registers and the size of the extended state.
+ */
+#include "platform/arch/registers.h"
+
+#include <cpuid.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* CPUID is slow under virtual machines (it leaves the guest), so its answers are kept. */
+static atomic_size_t cached_size;
+static atomic_ullong cached_features;
+
+
+
+static void read_cpuid(void)
+{
+    unsigned int eax;
+    unsigned int ebx;
+    unsigned int ecx;
+    unsigned int edx;
+    uint64_t features = 3;
+    size_t size = ARCH_XSTATE_MIN_SIZE;
+
+    /* CPUID 1 ECX bit 27: the host enabled XSAVE. */
+    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & (1U << 27)) != 0 &&
+        __get_cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx)) {
+        uint32_t low;
+        uint32_t high;
+        __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+        features = (uint64_t)high << 32 | low;
+        size = ebx;
+    }
+    atomic_store(&cached_features, features);
+    atomic_store(&cached_size, size);
+}
+
+size_t arch_xstate_size(void)
+{
+    size_t size = atomic_load(&cached_size);
+    if (size == 0) {
+        read_cpuid();
+        size = atomic_load(&cached_size);
+    }
+    return size;
+}
+
+uint64_t arch_xstate_features(void)
+{
+    (void)arch_xstate_size();
+    return atomic_load(&cached_features);
+}
+
+void arch_regs_init(struct arch_regs *regs, uint64_t rip, uint64_t rsp)
+{
+    memset(regs, 0, sizeof *regs);
+    regs->rip = rip;
+    regs->rsp = rsp;
+    regs->cs = ARCH_USER_CS;
+    regs->ss = ARCH_USER_DS;
+    regs->eflags = 0x202; /* IF and the bit that is always set */
+    regs->orig_rax = UINT64_MAX;
+}
