@@ -72,6 +72,7 @@ struct sentry_config {
     gid_t gid;
     const gid_t *groups; /* supplementary */
     size_t group_count;
+    uint32_t umask;
     const char *hostname;
 
     const struct sentry_mount *mounts;
