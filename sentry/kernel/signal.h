@@ -68,6 +68,8 @@ uint64_t signal_pending_set(struct task *task);
 
 /* Before going back to the guest: delivers what is pending, parks in stops. May end the task. */
 void signal_deliver(struct task *task);
+/* Called for each signal taken by a thread, under kernel_lock; set by --strace. */
+extern void (*signal_trace)(struct task *task, const siginfo_t *info);
 
 void signal_queue_init(struct signal_queue *queue);
 void signal_queue_flush(struct signal_queue *queue);

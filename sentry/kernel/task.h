@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,7 +73,8 @@ struct process {
     bool stop_requested;                       /* (K) group stop: threads park */
     int stop_signal;                           /* (K) its signal */
     int stopped_threads;                       /* (K) */
-    bool stop_reported, continued;             /* (K) for wait */
+    bool stop_reported;                        /* (K) the parent was told of this stop */
+    bool stop_unwaited, continued;             /* (K) what WUNTRACED, WCONTINUED will take */
     struct wait_queue child_wait;              /* woken when a child changes state */
     struct wait_queue exit_wait;               /* pidfds: woken when the process has exited */
 
@@ -117,6 +119,9 @@ struct task {
     struct sleeper sleeper;
     _Atomic enum task_state state;
     atomic_bool work;             /* something to do before going back to the guest */
+    atomic_bool in_guest;         /* guest code runs, or is about to unless work is set */
+    atomic_ullong user_ns, system_ns;     /* last known CPU time of ended platform threads */
+    uint64_t base_user_ns, base_system_ns; /* (K) CPU time of platform threads before exec */
 
     uint64_t signal_mask;         /* (K) blocked signals: bit signo-1 */
     uint64_t saved_mask;          /* (K) restored after sigsuspend, ppoll … */
@@ -126,6 +131,8 @@ struct task {
     bool stopped;                 /* (K) parked in a group stop */
     bool exiting;                 /* (K) must exit: group exit, exec of another, SIGKILL */
     int exit_code;                /* wait status of the thread */
+    int forced_signal;            /* (K) synchronous signal to be delivered first */
+    uint64_t fault_trapno, fault_error, fault_cr2; /* own: for the signal frame */
     uint64_t altstack_addr, altstack_size;
     uint32_t altstack_flags;
     struct wait_queue signal_wait; /* signalfd: woken when a signal is queued */
@@ -143,6 +150,7 @@ struct task {
     uint64_t timer_slack_ns;
     int ioprio;
     bool forked;                  /* PF_FORKNOEXEC */
+    void *initial_xstate;         /* loaded when the thread starts; owned */
 };
 
 static inline struct task *current_task(void)
@@ -181,6 +189,6 @@ bool task_signal_pending(struct task *task);
 void task_set_cred(const struct cred *cred);
 uint64_t task_limit(int resource); /* soft limit of the calling process */
 
-/* CPU time of a live task, and of a process with its ended threads. Nanoseconds. */
+/* CPU time of a live task, and of a process with its ended threads. Nanoseconds. (K) held. */
 void task_cpu_time(struct task *task, uint64_t *ret_user, uint64_t *ret_system);
 void process_cpu_time(struct process *process, uint64_t *ret_user, uint64_t *ret_system);

@@ -1,0 +1,51 @@
+/* kernel.c: the sandbox-wide state. */
+#include "sentry/kernel/kernel.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sentry/kernel/task.h"
+
+struct kernel kernel;
+void (*kernel_first_process_exited)(int wait_status);
+void (*kernel_limit_hit)(const char *name, const char *detail, bool fatal);
+struct tty_kernel_hooks tty_kernel_hooks;
+
+static void get_name(const char *name, char buffer[65])
+{
+    mutex_lock(&kernel_lock);
+    memcpy(buffer, name, 65);
+    mutex_unlock(&kernel_lock);
+}
+
+static int set_name(char *name, const char *value, size_t length)
+{
+    if (length > 64) {
+        return -EINVAL;
+    }
+    mutex_lock(&kernel_lock);
+    memset(name, 0, 65);
+    memcpy(name, value, length);
+    mutex_unlock(&kernel_lock);
+    return 0;
+}
+
+void kernel_get_hostname(char buffer[65])
+{
+    get_name(kernel.hostname, buffer);
+}
+
+int kernel_set_hostname(const char *name, size_t length)
+{
+    return set_name(kernel.hostname, name, length);
+}
+
+void kernel_get_domainname(char buffer[65])
+{
+    get_name(kernel.domainname, buffer);
+}
+
+int kernel_set_domainname(const char *name, size_t length)
+{
+    return set_name(kernel.domainname, name, length);
+}

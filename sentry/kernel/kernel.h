@@ -1,0 +1,66 @@
+/*
+ * kernel.h: what the sandbox has once: the engine, the host's facts, names, limits, and how it ends.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/base/compiler.h"
+#include "platform/platform.h"
+
+struct task;
+struct process;
+struct tty;
+struct path;
+
+struct kernel_limits { /* UINT64_MAX: none */
+    uint64_t memory_bytes;
+    uint64_t tasks; /* processes and threads at one time */
+};
+
+struct kernel {
+    const struct platform_ops *platform_ops;
+    struct platform *platform;
+    /* fixed at boot */
+    uint32_t cpu_count;      /* CPUs the sandbox may use */
+    uint8_t cpu_mask[128];   /* host CPU numbers */
+    uint64_t host_memory_bytes;
+    uint64_t boot_time_ns;   /* CLOCK_REALTIME at start */
+    uint64_t boot_monotonic_ns;
+    struct kernel_limits limits;
+    uint8_t boot_id[16];
+    int random_fd;           /* unused where getrandom works */
+    /* under RANK_ACCOUNT through kernel_* below */
+    char hostname[65];
+    char domainname[65];
+    atomic_uint task_count;
+    atomic_ullong forks, context_switches;
+    uint64_t ended_user_ns, ended_system_ns; /* (K) of reaped processes, for /proc/stat */
+};
+
+extern struct kernel kernel;
+
+#define KERNEL_RELEASE "6.1.0-stockade"
+#define KERNEL_VERSION "#1 SMP PREEMPT_DYNAMIC Stockade 1.0"
+
+/* Called once, from the last thread of the sandbox's first process, with its wait status. */
+extern void (*kernel_first_process_exited)(int wait_status);
+/* A limit of the sandbox was reached: name as --result reports it. The first call ends the sandbox
+ * where `fatal`. */
+extern void (*kernel_limit_hit)(const char *name, const char *detail, bool fatal);
+
+void kernel_get_hostname(char buffer[65]);
+int kernel_set_hostname(const char *name, size_t length) must_check;
+void kernel_get_domainname(char buffer[65]);
+int kernel_set_domainname(const char *name, size_t length) must_check;
+
+/* Terminal hooks, set by the tty layer at boot. NULL: no terminals. */
+struct tty_kernel_hooks {
+    /* The session leader exits or disassociates: hang up its terminal. */
+    void (*disassociate)(struct tty *tty, bool hangup);
+    uint64_t (*device)(struct tty *tty);         /* makedev, for /proc/pid/stat */
+    int (*foreground_group)(struct tty *tty);    /* -1: none */
+};
+extern struct tty_kernel_hooks tty_kernel_hooks;

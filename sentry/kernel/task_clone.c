@@ -1,0 +1,346 @@
+/* task_clone.c: making tasks. Flags are validated first; what can fail comes before the child shows. */
+#include "sentry/kernel/task_clone.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/process.h"
+#include "sentry/kernel/task.h"
+#include "sentry/mm/mm.h"
+#include "sentry/vfs/fd_table.h"
+#include "sentry/vfs/fs_context.h"
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x1000
+#endif
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ULL
+#endif
+
+#define CLONE_NAMESPACES                                                                           \
+    (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |     \
+     CLONE_NEWCGROUP)
+
+int (*kernel_install_pidfd)(struct task *installer, struct task *target, int *ret_fd);
+
+static int check_flags(const struct clone_request *request)
+{
+    uint64_t flags = request->flags;
+    if ((flags & CLONE_NAMESPACES) != 0) {
+        return -EPERM; /* no namespaces inside the sandbox yet */
+    }
+    if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) {
+        return -EINVAL;
+    }
+    if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM)) {
+        return -EINVAL;
+    }
+    if ((flags & CLONE_SIGHAND) && (flags & CLONE_CLEAR_SIGHAND)) {
+        return -EINVAL;
+    }
+    if ((flags & CLONE_PIDFD) && (flags & (CLONE_DETACHED | CLONE_THREAD))) {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* A process for the child (CLONE_THREAD: the parent's). */
+static int make_process(struct task *parent, const struct clone_request *request,
+                        struct process **ret_process)
+{
+    if (request->flags & CLONE_THREAD) {
+        *ret_process = process_ref(parent->process);
+        return 0;
+    }
+    struct process *process = process_new(parent->process);
+    if (!process) {
+        return -ENOMEM;
+    }
+    if (request->flags & CLONE_SIGHAND) {
+        process->sighand = sighand_ref(parent->process->sighand);
+    } else {
+        process->sighand = sighand_copy(parent->process->sighand);
+    }
+    if (!process->sighand) {
+        process_unref(process);
+        return -ENOMEM;
+    }
+    if (request->flags & CLONE_CLEAR_SIGHAND) {
+        for (int i = 0; i < SIGNAL_COUNT; i++) {
+            struct linux_sigaction *action = &process->sighand->actions[i];
+            bool ignored = action->handler == 1;
+            *action = (struct linux_sigaction){.handler = ignored ? 1U : 0U};
+        }
+    }
+    process->exit_signal = request->exit_signal;
+    process->nice = parent->process->nice;
+    process->oom_score_adj = parent->process->oom_score_adj;
+    *ret_process = process;
+    return 0;
+}
+
+/* Memory, descriptors, file-system context, credentials: shared or copied. */
+static int copy_resources(struct task *parent, struct task *child, uint64_t flags)
+{
+    int result = 0;
+    if (flags & CLONE_VM) {
+        child->mm = mm_ref(parent->mm);
+    } else {
+        result = mm_fork(parent->mm, &child->mm);
+    }
+    if (result == 0) {
+        if (flags & CLONE_FILES) {
+            child->fds = fd_table_ref(parent->fds);
+        } else {
+            result = fd_table_copy(parent->fds, UINT32_MAX, &child->fds);
+        }
+    }
+    if (result == 0) {
+        child->fs = flags & CLONE_FS ? fs_context_ref(parent->fs) : fs_context_copy(parent->fs);
+        result = child->fs ? 0 : -ENOMEM;
+    }
+    child->cred = cred_ref(parent->cred);
+    return result;
+}
+
+static int copy_xstate(struct task *parent, struct task *child)
+{
+    size_t size = arch_xstate_size();
+    child->initial_xstate = malloc(size);
+    if (!child->initial_xstate) {
+        return -ENOMEM;
+    }
+    ssize_t got = kernel.platform_ops->thread_get_xstate(parent->platform_thread,
+                                                         child->initial_xstate, size);
+    return got < 0 ? (int)got : 0;
+}
+
+static int copy_state(struct task *parent, struct task *child, const struct clone_request *request)
+{
+    child->regs = parent->regs;
+    child->regs.rax = 0;
+    child->regs.orig_rax = UINT64_MAX;
+    if (request->stack != 0) {
+        child->regs.rsp = request->stack;
+    }
+    if (request->flags & CLONE_SETTLS) {
+        child->regs.fs_base = request->tls;
+    }
+    memcpy(child->comm, parent->comm, sizeof(child->comm));
+    memcpy(child->affinity, parent->affinity, sizeof(child->affinity));
+    child->signal_mask = parent->restore_mask ? parent->saved_mask : parent->signal_mask;
+    child->sched_policy = parent->sched_policy;
+    child->sched_priority = parent->sched_priority;
+    child->timer_slack_ns = parent->timer_slack_ns;
+    child->ioprio = parent->ioprio;
+    child->forked = true;
+    if (!(request->flags & CLONE_VM) || (request->flags & CLONE_VFORK)) {
+        child->altstack_addr = parent->altstack_addr;
+        child->altstack_size = parent->altstack_size;
+        child->altstack_flags = parent->altstack_flags;
+    }
+    if (request->flags & CLONE_CHILD_CLEARTID) {
+        child->clear_child_tid = request->child_tid;
+    }
+    return copy_xstate(parent, child);
+}
+
+static int check_counts_locked(struct task *parent)
+{
+    uint64_t limit = parent->process->limits[RLIMIT_NPROC].rlim_cur;
+    uint64_t tasks = atomic_load(&kernel.task_count);
+    if (tasks >= kernel.limits.tasks) {
+        return -EDQUOT; /* the sandbox's own limit: reported, the guest sees EAGAIN */
+    }
+    if (tasks >= limit && parent->cred->uid != 0 &&
+        !cred_capable(parent->cred, CAP_SYS_RESOURCE)) {
+        return -EAGAIN;
+    }
+    return 0;
+}
+
+/* Enters the child into the tables. (K) */
+static int publish_locked(struct task *parent, struct task *child,
+                          const struct clone_request *request)
+{
+    struct process *process = child->process;
+    if (parent->exiting || task_fatal_pending_locked(parent)) {
+        return -ERESTARTNOINTR;
+    }
+    int result = check_counts_locked(parent);
+    if (result != 0) {
+        return result;
+    }
+    int tid = pid_allocate_locked();
+    if (request->set_tid && request->set_tid_count > 0) {
+        tid = request->set_tid[0];
+        if (task_find_locked(tid)) {
+            return -EEXIST;
+        }
+    }
+    if (tid < 0) {
+        return tid;
+    }
+    task_publish_locked(child, tid);
+    if (!(request->flags & CLONE_THREAD)) {
+        process->tgid = tid;
+        process->leader = task_ref(child);
+        process->pgid = parent->process->pgid;
+        process->session = session_ref(parent->process->session);
+        bool sibling = request->flags & CLONE_PARENT;
+        process->parent = sibling ? parent->process->parent : parent->process;
+        if (sibling) {
+            process->exit_signal = parent->process->exit_signal;
+        }
+        process->has_subreaper =
+            parent->process->has_subreaper || parent->process->is_subreaper;
+        TAILQ_INSERT_TAIL(&process->parent->children, process, sibling_link);
+        process_publish_locked(process);
+    }
+    TAILQ_INSERT_TAIL(&process->threads, child, thread_link);
+    process->thread_count++;
+    if (process->stop_requested) {
+        atomic_store(&child->work, true);
+    }
+    if (request->flags & CLONE_VFORK) {
+        child->vfork_parent = task_ref(parent);
+        parent->vfork_done = false;
+    }
+    atomic_fetch_add(&kernel.forks, 1);
+    return tid;
+}
+
+/* Takes back a child that never ran. */
+static void discard(struct task *child, bool published)
+{
+    if (published) {
+        mutex_lock(&kernel_lock);
+        struct process *process = child->process;
+        TAILQ_REMOVE(&process->threads, child, thread_link);
+        process->thread_count--;
+        if (child->vfork_parent) {
+            child->vfork_parent = task_unref(child->vfork_parent);
+        }
+        if (process->leader == child) {
+            TAILQ_REMOVE(&process->parent->children, process, sibling_link);
+            TAILQ_REMOVE(&all_processes, process, all_link);
+            process->leader = NULL;
+            process->state = PROCESS_REAPED;
+            task_unpublish_locked(child);
+            mutex_unlock(&kernel_lock);
+            task_unref(child);
+            process_unref(process);
+        } else {
+            task_unpublish_locked(child);
+            mutex_unlock(&kernel_lock);
+        }
+    }
+    child->mm = mm_unref(child->mm);
+    child->fds = child->fds ? fd_table_unref(child->fds) : NULL;
+    child->fs = child->fs ? fs_context_unref(child->fs) : NULL;
+    free(child->initial_xstate);
+    child->initial_xstate = NULL;
+    task_unref(child);
+}
+
+static void wait_for_vfork(struct task *parent)
+{
+    for (;;) {
+        task_sleep_prepare();
+        mutex_lock(&kernel_lock);
+        bool done = parent->vfork_done || parent->exiting;
+        mutex_unlock(&kernel_lock);
+        if (done) {
+            return;
+        }
+        ignore_result(task_sleep_killable(SLEEP_FOREVER));
+    }
+}
+
+/* Writes the tids that the flags ask for. The child's memory is its own already. */
+static int store_tids(struct task *parent, struct task *child, const struct clone_request *request)
+{
+    int32_t tid = child->tid;
+    if (request->flags & CLONE_PARENT_SETTID) {
+        int result = mm_copy_out(parent->mm, request->parent_tid, &tid, sizeof(tid));
+        if (result != 0) {
+            return result;
+        }
+    }
+    if (request->flags & CLONE_CHILD_SETTID) {
+        /* Linux: schedule_tail ignores a fault here. */
+        ignore_result(mm_copy_out(child->mm, request->child_tid, &tid, sizeof(tid)));
+    }
+    return 0;
+}
+
+static int install_pidfd(struct task *parent, struct task *child,
+                         const struct clone_request *request)
+{
+    int fd = -1;
+    int result = kernel_install_pidfd ? kernel_install_pidfd(parent, child, &fd) : -EINVAL;
+    if (result == 0 && mm_copy_out(parent->mm, request->pidfd, &fd, sizeof(fd)) != 0) {
+        ignore_result(fd_close(parent->fds, fd));
+        result = -EFAULT;
+    }
+    return result;
+}
+
+long task_clone(struct task *parent, const struct clone_request *request)
+{
+    int result = check_flags(request);
+    if (result != 0) {
+        return result;
+    }
+    struct process *process = NULL;
+    result = make_process(parent, request, &process);
+    if (result != 0) {
+        return result;
+    }
+    struct task *child = task_new(process);
+    process_unref(process); /* the task holds it */
+    if (!child) {
+        return -ENOMEM;
+    }
+    result = copy_resources(parent, child, request->flags);
+    if (result == 0) {
+        result = copy_state(parent, child, request);
+    }
+    int tid = result;
+    if (result == 0) {
+        mutex_lock(&kernel_lock);
+        tid = publish_locked(parent, child, request);
+        mutex_unlock(&kernel_lock);
+    }
+    if (tid < 0) {
+        discard(child, false);
+        if (tid == -EDQUOT) {
+            if (kernel_limit_hit) {
+                kernel_limit_hit("pids", "the sandbox's limit of processes and threads", false);
+            }
+            return -EAGAIN;
+        }
+        return tid;
+    }
+    result = store_tids(parent, child, request);
+    if (result == 0 && (request->flags & CLONE_PIDFD)) {
+        result = install_pidfd(parent, child, request);
+    }
+    if (result == 0) {
+        result = task_start(child);
+    }
+    if (result != 0) {
+        discard(child, true);
+        return result;
+    }
+    task_unref(child);
+    if (request->flags & CLONE_VFORK) {
+        wait_for_vfork(parent);
+    }
+    return tid;
+}

@@ -1,0 +1,170 @@
+/*
+ * task_run.c: the life of a sentry thread: it owns one guest thread, runs it, and answers its calls.
+ *
+ *   engine event → kernel_syscall (dispatch) or a fault signal → signal_deliver → resume
+ */
+#include "sentry/kernel/task_run.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/base/log.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/process.h"
+#include "sentry/kernel/task.h"
+#include "sentry/mm/mm.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TASK_STACK_SIZE (1024UL * 1024)
+#else
+#define TASK_STACK_SIZE (192UL * 1024)
+#endif
+
+void (*kernel_syscall)(struct task *task);
+
+void task_sync_current(struct task *task)
+{
+    current.task = task;
+    current.cred = task->cred;
+    current.fs = task->fs;
+    current.mm = task->mm;
+    current.tid = task->tid;
+    current.tgid = task->process->tgid;
+    memcpy(current.comm, task->comm, sizeof(current.comm));
+    mutex_lock(&kernel_lock);
+    current.file_limit = task->process->limits[RLIMIT_FSIZE].rlim_cur;
+    mutex_unlock(&kernel_lock);
+}
+
+int task_attach_platform(struct task *task)
+{
+    struct platform_thread *thread = NULL;
+    int result = kernel.platform_ops->thread_new(task->mm->space, &thread);
+    if (result != 0) {
+        return result;
+    }
+    mutex_lock(&kernel_lock);
+    task->platform_thread = thread;
+    mutex_unlock(&kernel_lock);
+    return 0;
+}
+
+void task_detach_platform(struct task *task)
+{
+    mutex_lock(&kernel_lock);
+    struct platform_thread *thread = task->platform_thread;
+    if (thread) {
+        uint64_t user;
+        uint64_t system;
+        task_cpu_time(task, &user, &system);
+        task->base_user_ns = user;
+        task->base_system_ns = system;
+        atomic_store(&task->user_ns, user);
+        atomic_store(&task->system_ns, system);
+    }
+    task->platform_thread = NULL;
+    mutex_unlock(&kernel_lock);
+    if (thread) {
+        kernel.platform_ops->thread_free(thread);
+    }
+}
+
+/* The stub is gone: nothing of the guest can go on. */
+static void stub_died(struct task *task)
+{
+    log_error("a stub process was killed from outside (guest process %d, %s)",
+              task->process->tgid, task->comm);
+    if (kernel_limit_hit) {
+        kernel_limit_hit("stub", "a stub process was killed from outside", true);
+    }
+    mutex_lock(&kernel_lock);
+    process_group_exit_locked(task->process, SIGKILL);
+    mutex_unlock(&kernel_lock);
+}
+
+/* One stay in guest code. False: the task must exit. */
+static bool run_once(struct task *task)
+{
+    struct platform_event event;
+    atomic_store(&task->in_guest, true);
+    if (atomic_load(&task->work)) {
+        atomic_store(&task->in_guest, false);
+        signal_deliver(task);
+        return !task->exiting;
+    }
+    int result = kernel.platform_ops->thread_run(task->platform_thread, &task->regs, &event);
+    atomic_store(&task->in_guest, false);
+    if (result != 0) {
+        stub_died(task);
+        return false;
+    }
+    switch (event.kind) {
+    case PLATFORM_EVENT_SYSCALL:
+        kernel_syscall(task);
+        if (atomic_load(&task->work) || (int64_t)task->regs.orig_rax >= 0) {
+            signal_deliver(task);
+        }
+        break;
+    case PLATFORM_EVENT_FAULT:
+        task->regs.orig_rax = UINT64_MAX;
+        signal_force_fault(task, &event.fault);
+        signal_deliver(task);
+        break;
+    case PLATFORM_EVENT_INTERRUPTED:
+        task->regs.orig_rax = UINT64_MAX;
+        if (atomic_load(&task->work)) {
+            signal_deliver(task);
+        }
+        break;
+    }
+    return !task->exiting;
+}
+
+static void *task_thread(void *argument)
+{
+    struct task *task = argument;
+    task_sync_current(task);
+    atomic_fetch_add(&kernel.task_count, 1);
+    int result = task_attach_platform(task);
+    if (result == 0 && task->initial_xstate) {
+        result = kernel.platform_ops->thread_set_xstate(task->platform_thread,
+                                                        task->initial_xstate, arch_xstate_size());
+    }
+    free(task->initial_xstate);
+    task->initial_xstate = NULL;
+    if (result != 0) {
+        log_error("cannot start guest thread %d: %s", task->tid, strerror(-result));
+        mutex_lock(&kernel_lock);
+        process_group_exit_locked(task->process, SIGKILL);
+        mutex_unlock(&kernel_lock);
+    } else {
+        while (run_once(task)) {
+        }
+    }
+    task_exit(task);
+    atomic_fetch_sub(&kernel.task_count, 1);
+    task_unref(task);
+    return NULL;
+}
+
+int task_start(struct task *task)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    if (pthread_attr_init(&attributes) != 0) {
+        return -ENOMEM;
+    }
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, TASK_STACK_SIZE);
+    task_ref(task);
+    int result = pthread_create(&thread, &attributes, task_thread, task);
+    pthread_attr_destroy(&attributes);
+    if (result != 0) {
+        task_unref(task);
+        return -EAGAIN;
+    }
+    return 0;
+}

@@ -1,0 +1,16 @@
+/* task_run.h: the pairing of a task with its sentry thread and its platform thread. */
+#pragma once
+
+#include "platform/base/compiler.h"
+
+struct task;
+
+/* Answers the call in task->regs: number in rax. Stores the number in orig_rax and the result in rax
+ * (orig_rax UINT64_MAX when there is no restart to consider). Set at boot: syscalls/dispatch. */
+extern void (*kernel_syscall)(struct task *task);
+
+/* Makes `current` show the task's present credentials, memory, names. Own thread. */
+void task_sync_current(struct task *task);
+/* Own thread: a platform thread on task->mm; and giving it back. */
+int task_attach_platform(struct task *task) must_check;
+void task_detach_platform(struct task *task);
