@@ -3,13 +3,47 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "platform/base/compiler.h"
 #include "sentry/core/wait_queue.h"
 
 struct file;
 struct uio;
+
+#define BLOCKING_IN  (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)
+#define BLOCKING_OUT (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND | EPOLLERR | EPOLLHUP)
+#define BLOCKING_ANY (BLOCKING_IN | BLOCKING_OUT)
+
+/*
+ * The loop around an operation that answers -EAGAIN:
+ *
+ *     blocking_begin(&wait, queue, events, deadline);
+ *     while ((result = operation()) == -EAGAIN && may_block) {
+ *         int error = blocking_next(&wait);
+ *         if (error < 0) { result = error; break; }
+ *     }
+ *     blocking_end(&wait);
+ *
+ * The operation runs again after the wait entry was queued (nothing is missed, whatever poll
+ * says) and once more after a signal or the deadline (what came together with it is not lost).
+ */
+struct blocking_wait {
+    struct wait_queue *queue;
+    struct wait_entry entry;
+    uint64_t deadline_ns;
+    int error; /* what ended the wait: told after the last attempt */
+    bool queued;
+};
+
+/* queue NULL: never becomes ready, so blocking_next gives -EAGAIN. */
+void blocking_begin(struct blocking_wait *wait, struct wait_queue *queue, uint32_t events,
+                    uint64_t deadline_ns);
+/* 0: try again. -ERESTARTSYS: a signal. -ETIMEDOUT: the deadline (CLOCK_MONOTONIC). */
+int blocking_next(struct blocking_wait *wait) must_check;
+void blocking_end(struct blocking_wait *wait);
 
 /*
  * Waits until one of events is ready on file, a signal comes (-ERESTARTSYS) or the monotonic deadline

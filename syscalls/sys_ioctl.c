@@ -1,0 +1,95 @@
+/*
+ * sys_ioctl.c: the commands every descriptor knows; the rest goes to the file. Source: Linux
+ * fs/ioctl.c (do_vfs_ioctl).
+ */
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "sentry/vfs/file.h"
+#include "sentry/vfs/inode.h"
+#include "syscalls/lookup.h"
+#include "syscalls/syscall.h"
+
+static long set_flag(struct file *file, unsigned flag, uint64_t addr)
+{
+    int on;
+    if (copy_in(addr, &on) < 0) {
+        return -EFAULT;
+    }
+    unsigned flags = atomic_load(&file->flags);
+    unsigned wanted = on != 0 ? flags | flag : flags & ~flag;
+    return wanted == flags ? 0 : file_set_flags(file, wanted);
+}
+
+static long get_size(struct file *file, uint64_t addr)
+{
+    struct inode_attr attr;
+    mode_t type = file->inode->mode & S_IFMT;
+    if (type != S_IFREG && type != S_IFDIR && type != S_IFLNK) {
+        return -ENOTTY;
+    }
+    int error = inode_getattr(file->inode, &attr);
+    return error < 0 ? error : copy_out(addr, &attr.size);
+}
+
+static long get_block_size(struct file *file, uint64_t addr)
+{
+    struct inode_attr attr;
+    int error = inode_getattr(file->inode, &attr);
+    if (error < 0) {
+        return error;
+    }
+    int size = (int)attr.blksize;
+    return copy_out(addr, &size);
+}
+
+/* FIONREAD of a regular file: what lies after the position. */
+static long get_readable(struct file *file, uint64_t addr)
+{
+    struct inode_attr attr;
+    int error = inode_getattr(file->inode, &attr);
+    if (error < 0) {
+        return error;
+    }
+    mutex_lock(&file->lock);
+    int left = (int)(attr.size - file->position);
+    mutex_unlock(&file->lock);
+    return copy_out(addr, &left);
+}
+
+long sys_ioctl(struct task *task, const struct syscall_args *args)
+{
+    auto_file struct file *file = arg_file(task, args, 0);
+    unsigned command = arg_uint(args, 1);
+    uint64_t argument = arg_u64(args, 2);
+    if (!file) {
+        return -EBADF;
+    }
+    switch (command) {
+    case FIOCLEX:
+    case FIONCLEX:
+        return fd_set_close_on_exec(task->fds, arg_int(args, 0), command == FIOCLEX);
+    case FIONBIO:
+        return set_flag(file, O_NONBLOCK, argument);
+    case FIOASYNC:
+        return set_flag(file, O_ASYNC, argument);
+    case FIOQSIZE:
+        return get_size(file, argument);
+    case FIGETBSZ:
+        return get_block_size(file, argument);
+    case FICLONE:
+    case FICLONERANGE:
+    case FIDEDUPERANGE:
+        return -EOPNOTSUPP;
+    case FIONREAD:
+        if (S_ISREG(file->inode->mode)) {
+            return get_readable(file, argument);
+        }
+        break;
+    default:
+        break;
+    }
+    return file_ioctl(file, command, argument);
+}
