@@ -41,7 +41,7 @@ struct dentry {
     bool hashed;
     bool on_lru;
     bool disconnected;     /* never had a place (memfd, O_TMPFILE): shown as deleted */
-    uint32_t mounted;      /* mounts on it */
+    atomic_uint mounted;   /* mounts on it */
     struct dentry *hash_next;
     TAILQ_ENTRY(dentry) lru;
     TAILQ_ENTRY(dentry) sibling;
@@ -53,6 +53,8 @@ extern struct mutex dentry_lock;
 
 struct dentry *dentry_ref(struct dentry *dentry);
 struct dentry *dentry_unref(struct dentry *dentry);
+/* A reference on a dentry found under the lock, which may have had none. */
+void dentry_ref_locked(struct dentry *dentry) REQUIRES(dentry_lock);
 
 /* A root (parent NULL) or an unhashed dentry below parent; takes a reference on inode itself. NULL: no memory. */
 struct dentry *dentry_new(struct dentry *parent, const char *name, size_t length,

@@ -58,6 +58,7 @@ struct file_ops {
     int (*mmap)(struct file *file, uint64_t offset, uint64_t length, int prot, int flags,
                 struct mm_source *ret_source) must_check;
     int (*sync)(struct file *file, bool data_only) must_check; /* NULL: EINVAL */
+    /* fallocate(2); arguments are checked, the inode is locked. */
     int (*allocate)(struct file *file, int mode, uint64_t offset,
                     uint64_t length) must_check; /* NULL: EOPNOTSUPP */
     /* Is the open complete? 0, or -EAGAIN: wait on the file's wait queue for any event and ask again
@@ -118,7 +119,8 @@ struct file {
 
 extern const struct mm_backing_ops file_backing_ops;
 
-/* An open file on inode with given ops; takes nothing, references path and inode itself. */
+/* An open file on inode with given ops; takes nothing, references path and inode itself. path may be NULL.
+ * -ETXTBSY: FILE_WRITE on a file that is executed, FILE_EXEC on one open for writing. */
 int file_new(struct inode *inode, const struct path *path, const struct file_ops *ops,
              unsigned mode, unsigned flags, void *private_data, struct file **ret_file) must_check;
 /* An anonymous file (pipe end, eventfd, socket …) on an anonymous inode of the given type bits. */

@@ -105,7 +105,8 @@ struct inode_ops {
     int (*removexattr)(struct inode *inode, const char *name) must_check;
     /* Extra permission rule besides the mode bits (proc, policy); mask as cred_permission. NULL: none. */
     int (*permission)(struct inode *inode, int mask) must_check;
-    /* Is a cached (also negative) child entry still true? NULL: always. inode is NULL for negative. */
+    /* Is a cached (also negative) child entry still true? NULL: always. child is NULL for negative. The
+     * directory may or may not be locked by the caller: the op must not lock it. */
     bool (*revalidate)(struct inode *dir, const char *name, struct inode *child);
     /* Last reference gone: frees the object. */
     void (*free)(struct inode *inode);
@@ -122,8 +123,8 @@ struct inode {
     uint64_t ino;
     uint64_t rdev;
 
-    /* Under lock; mode's type bits never change. Permission checks and stat of file systems without
-     * getattr read them without the lock: write them with inode_store(). */
+    /* Under lock; mode's type bits never change. Permission checks read mode, ids, link count, size and flags
+     * without the lock: write those with inode_store(). */
     uint32_t mode;
     uint32_t uid, gid;
     uint32_t nlink;
@@ -160,7 +161,7 @@ struct super {
     atomic_ullong next_ino;
     bool cache_forever;  /* names may be cached without revalidation */
     struct dentry *root_dentry; /* made by the first mount; reference */
-    unsigned mounts;            /* under RANK_MOUNT's mutex */
+    atomic_uint mounts;
     uint32_t max_links;         /* EMLINK beyond it; 0: none */
     uint64_t max_size;          /* EFBIG beyond it; super_init sets INT64_MAX */
 };
@@ -202,6 +203,9 @@ int inode_remove_privs(struct inode *inode) must_check;
 void inode_touch_locked(struct inode *inode, unsigned set);
 /* Sets atime to now where relatime wants it; takes the lock only then. */
 void inode_accessed(struct inode *inode);
+/* Owner of a new child: the group and, for directories, the setgid bit of a setgid directory. For create
+ * ops, before the inode is published. */
+void inode_init_owner(struct inode *inode, const struct inode *dir);
 /* Changes the link count under the lock. */
 void inode_set_nlink_locked(struct inode *inode, uint32_t nlink);
 /* The common part of a setattr op for file systems whose attributes live in struct inode: stores
@@ -233,6 +237,8 @@ int inode_rename(struct inode *old_dir, const char *old_name, struct inode *chil
                  unsigned flags) must_check;
 int inode_tmpfile(struct inode *dir, uint32_t mode, struct inode **ret_child) must_check;
 int inode_readlink(struct inode *inode, struct text *target) must_check;
+/* Returns references; the op must not be NULL. */
+int inode_follow(struct inode *inode, struct path *ret_path) must_check;
 int inode_open(struct inode *inode, struct file *file) must_check;
 bool inode_revalidate(struct inode *dir, const char *name, struct inode *child);
 ssize_t inode_getxattr(struct inode *inode, const char *name, void *value, size_t size) must_check;

@@ -27,7 +27,8 @@ struct inotify_watch {
     TAILQ_ENTRY(inotify_watch) link; /* in the inode's list */
     struct inode *inode;             /* set by inode_watch_add; borrowed from the owner's reference */
     uint32_t mask;                   /* IN_* events wanted; the owner changes it with inode_watch_set */
-    /* mask: the events that happened and are wanted, IN_ISDIR added; name: of the child concerned, or NULL. */
+    /* mask: the events that happened (at least one is wanted), IN_ISDIR added; name: of the child concerned, or
+     * NULL. IN_DELETE_SELF and IN_UNMOUNT come whether wanted or not: the watch is over (IN_IGNORED). */
     void (*notify)(struct inotify_watch *watch, uint32_t mask, uint32_t cookie, const char *name);
     bool exclude_unlinked; /* IN_EXCL_UNLINK */
 };

@@ -10,6 +10,7 @@
 #include "platform/base/compiler.h"
 #include "platform/base/queue.h"
 #include "platform/base/refcount.h"
+#include "sentry/vfs/dentry.h"
 #include "sentry/vfs/path.h"
 
 struct super;
@@ -63,6 +64,8 @@ bool mount_get_root(struct path *ret);
 /* The mount on the object at path (the topmost), or path itself: follows mounts downwards. Replaces
  * the references. */
 void mount_follow(struct path *path);
+/* The mount on dentry in mount, borrowed; NULL: none. */
+struct mount *mount_find_locked(struct mount *mount, struct dentry *dentry) REQUIRES(dentry_lock);
 /* Is a mount's flag such that writing fails with EROFS? */
 static inline bool mount_is_read_only(const struct mount *mount)
 {

@@ -31,6 +31,8 @@ typedef void (*vfs_free_bound_fn)(struct inode *inode, void *bound);
 struct vfs_special_hooks {
     vfs_open_fifo_fn open_fifo;
     vfs_open_device_fn open_device;
+    /* The last reference of a file with epoll_links is going: epoll forgets it. */
+    void (*file_gone)(struct file *file);
     vfs_free_bound_fn free_bound; /* called from inode_fini when inode->bound is set */
 };
 extern struct vfs_special_hooks vfs_special;

@@ -1,0 +1,382 @@
+/*
+ * mount.c: the mount tree. Changes are made under mount_lock and, for what the path walk reads (parent,
+ * point, the table of mount points), under the name cache's lock too. Linux: fs/namespace.c.
+ */
+#include "sentry/vfs/mount.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/base/lock.h"
+#include "sentry/core/cred.h"
+#include "sentry/core/current.h"
+#include "sentry/vfs/dentry.h"
+#include "sentry/vfs/inode.h"
+
+#define BUCKETS 256
+
+TAILQ_HEAD(mount_list, mount);
+
+static struct mutex mount_lock = {.host = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_MOUNT};
+/* under mount_lock */
+static struct mount_list mounts = TAILQ_HEAD_INITIALIZER(mounts);
+static int next_id = 20;
+/* under dentry_lock */
+static struct mount *points[BUCKETS];
+static struct mount *root_mount; /* reference is the list's */
+
+static size_t point_hash(const struct mount *parent, const struct dentry *point)
+{
+    uint64_t h = ((uintptr_t)parent >> 4) * 31 + ((uintptr_t)point >> 4);
+    return (h ^ h >> 8) % BUCKETS;
+}
+
+struct mount *mount_ref(struct mount *mount)
+{
+    refcount_get(&mount->ref);
+    return mount;
+}
+
+/* The last mount of a super is gone: what is cached of it goes, and its root. */
+static void super_unmounted(struct super *super)
+{
+    struct dentry *root_dentry = super->root_dentry;
+    struct inode *root = super->root;
+    dentry_shrink(super);
+    super->root_dentry = NULL;
+    super->root = NULL;
+    dentry_unref(root_dentry);
+    inode_unref(root);
+}
+
+struct mount *mount_unref(struct mount *mount)
+{
+    if (mount && refcount_put(&mount->ref)) {
+        struct super *super = mount->super;
+        dentry_unref(mount->root);
+        if (atomic_fetch_sub(&super->mounts, 1) == 1) {
+            super_unmounted(super);
+        }
+        super_unref(super);
+        free(mount->source);
+        free(mount);
+    }
+    return NULL;
+}
+
+/* A detached mount; takes a reference of super, borrows root. */
+static int mount_new(struct super *super, struct dentry *root, const char *source, unsigned flags,
+                     struct mount **ret)
+{
+    struct mount *mount = calloc(1, sizeof(*mount));
+    char *copy = strdup(source ? source : "none");
+    if (!mount || !copy) {
+        free(mount);
+        free(copy);
+        return -ENOMEM;
+    }
+    refcount_init(&mount->ref);
+    mount->super = super;
+    mount->root = dentry_ref(root);
+    atomic_init(&mount->flags, flags);
+    mount->source = copy;
+    atomic_fetch_add(&super->mounts, 1);
+    *ret = mount;
+    return 0;
+}
+
+static int make_root_dentry(struct super *super)
+{
+    if (!super->root_dentry) {
+        super->root_dentry = dentry_new(NULL, "", 0, super->root);
+    }
+    return super->root_dentry ? 0 : -ENOMEM;
+}
+
+struct mount *mount_find_locked(struct mount *mount, struct dentry *dentry)
+{
+    struct mount *m = points[point_hash(mount, dentry)];
+    while (m && (m->parent != mount || m->point != dentry)) {
+        m = m->hash_next;
+    }
+    return m;
+}
+
+void mount_follow(struct path *path)
+{
+    struct path old = *path;
+    mutex_lock(&dentry_lock);
+    while (path->mount && atomic_load(&path->dentry->mounted) > 0) {
+        struct mount *upper = mount_find_locked(path->mount, path->dentry);
+        if (!upper) {
+            break;
+        }
+        path->mount = upper;
+        path->dentry = upper->root;
+    }
+    bool changed = path->mount != old.mount;
+    if (changed) {
+        path_ref(path);
+    }
+    mutex_unlock(&dentry_lock);
+    if (changed) {
+        path_unref(&old);
+    }
+}
+
+bool mount_get_root(struct path *ret)
+{
+    mutex_lock(&dentry_lock);
+    struct mount *mount = root_mount;
+    if (mount) {
+        *ret = (struct path){mount_ref(mount), dentry_ref(mount->root)};
+    }
+    mutex_unlock(&dentry_lock);
+    return mount != NULL;
+}
+
+int mount_root(struct super *super, const char *source, unsigned flags, struct path *ret_path)
+{
+    struct mount *mount;
+    mutex_lock(&mount_lock);
+    int error = root_mount ? -EBUSY : make_root_dentry(super);
+    if (error == 0) {
+        error = mount_new(super, super->root_dentry, source, flags, &mount);
+    }
+    if (error == 0) {
+        mount->id = next_id++;
+        mount->attached = true;
+        TAILQ_INSERT_TAIL(&mounts, mount, link);
+        mutex_lock(&dentry_lock);
+        root_mount = mount;
+        mutex_unlock(&dentry_lock);
+        *ret_path = (struct path){mount_ref(mount), dentry_ref(mount->root)};
+    }
+    mutex_unlock(&mount_lock);
+    return error;
+}
+
+/* Attaches mount at the topmost object of point. mount_lock is held; takes the reference. */
+static int attach(struct mount *mount, const struct path *point)
+{
+    struct path at = *point;
+    path_ref(&at);
+    mount_follow(&at);
+    struct inode *inode = path_inode(&at);
+    struct inode *root = atomic_load(&mount->root->inode);
+    int error = 0;
+    if (!inode || dentry_is_deleted(at.dentry)) {
+        error = -ENOENT;
+    } else if (S_ISDIR(inode_load(inode->mode)) != S_ISDIR(inode_load(root->mode))) {
+        error = -ENOTDIR;
+    } else if (!at.mount->attached) {
+        error = -EINVAL;
+    }
+    if (error != 0) {
+        path_unref(&at);
+        return error;
+    }
+    mount->id = next_id++;
+    mount->attached = true;
+    TAILQ_INSERT_TAIL(&mounts, mount, link);
+    mutex_lock(&dentry_lock);
+    mount->parent = at.mount;
+    mount->point = at.dentry;
+    struct mount **bucket = &points[point_hash(at.mount, at.dentry)];
+    mount->hash_next = *bucket;
+    *bucket = mount;
+    atomic_fetch_add(&at.dentry->mounted, 1);
+    mutex_unlock(&dentry_lock);
+    return 0;
+}
+
+int mount_add(struct super *super, const char *source, unsigned flags, const struct path *point)
+{
+    struct mount *mount = NULL;
+    mutex_lock(&mount_lock);
+    int error = make_root_dentry(super);
+    if (error == 0) {
+        error = mount_new(super, super->root_dentry, source, flags, &mount);
+    }
+    if (error == 0) {
+        super_ref(super); /* the caller's is given back when attaching fails */
+        error = attach(mount, point);
+        super_unref(super);
+    }
+    mutex_unlock(&mount_lock);
+    if (error != 0 && mount) {
+        dentry_unref(mount->root);
+        atomic_fetch_sub(&super->mounts, 1);
+        free(mount->source);
+        free(mount);
+    }
+    return error;
+}
+
+int mount_bind(const struct path *from, unsigned flags, const struct path *point)
+{
+    struct mount *mount;
+    int error = mount_new(from->mount->super, from->dentry, from->mount->source, flags, &mount);
+    if (error != 0) {
+        return error;
+    }
+    super_ref(mount->super);
+    mutex_lock(&mount_lock);
+    error = attach(mount, point);
+    mutex_unlock(&mount_lock);
+    if (error != 0) {
+        mount_unref(mount);
+    }
+    return error;
+}
+
+int mount_remount(const struct path *path, unsigned flags)
+{
+    int error = -EINVAL;
+    mutex_lock(&mount_lock);
+    if (path->mount->attached && path->dentry == path->mount->root) {
+        atomic_store(&path->mount->flags, flags);
+        error = 0;
+    }
+    mutex_unlock(&mount_lock);
+    return error;
+}
+
+static bool is_below(const struct mount *mount, const struct mount *ancestor)
+{
+    while (mount && mount != ancestor) {
+        mount = mount->parent;
+    }
+    return mount != NULL;
+}
+
+/* Takes mount out of the tree and moves it to gone. mount_lock is held. */
+static void detach_locked(struct mount *mount, struct mount_list *gone)
+{
+    mutex_lock(&dentry_lock);
+    if (mount->parent) {
+        struct mount **link = &points[point_hash(mount->parent, mount->point)];
+        while (*link != mount) {
+            link = &(*link)->hash_next;
+        }
+        *link = mount->hash_next;
+        atomic_fetch_sub(&mount->point->mounted, 1);
+    }
+    mutex_unlock(&dentry_lock);
+    mount->attached = false;
+    TAILQ_REMOVE(&mounts, mount, link);
+    TAILQ_INSERT_TAIL(gone, mount, link);
+}
+
+/* Drops the references that detached mounts held; no lock is held. */
+static void drop_detached(struct mount_list *gone)
+{
+    struct mount *mount;
+    while ((mount = TAILQ_FIRST(gone)) != NULL) {
+        TAILQ_REMOVE(gone, mount, link);
+        mutex_lock(&dentry_lock);
+        struct mount *parent = mount->parent;
+        struct dentry *point = mount->point;
+        mount->parent = NULL;
+        mount->point = NULL;
+        mutex_unlock(&dentry_lock);
+        dentry_unref(point);
+        mount_unref(parent);
+        mount_unref(mount);
+    }
+}
+
+int mount_remove(const struct path *path, bool detach)
+{
+    struct mount_list gone = TAILQ_HEAD_INITIALIZER(gone);
+    struct mount *target = path->mount;
+    struct mount *mount, *next;
+    int error = 0;
+    mutex_lock(&mount_lock);
+    if (!target->attached || path->dentry != target->root) {
+        error = -EINVAL;
+    } else if (!target->parent) {
+        error = -EBUSY;
+    } else if (!detach) {
+        /* The tree's reference and the caller's path. */
+        error = atomic_load(&target->ref.count) > 2 ? -EBUSY : 0;
+    }
+    if (error == 0) {
+        TAILQ_FOREACH_SAFE(mount, &mounts, link, next)
+        {
+            if (is_below(mount, target)) {
+                detach_locked(mount, &gone);
+            }
+        }
+    }
+    mutex_unlock(&mount_lock);
+    drop_detached(&gone);
+    return error;
+}
+
+void mount_for_each(void (*fn)(struct mount *mount, void *context), void *context)
+{
+    struct mount *mount;
+    mutex_lock(&mount_lock);
+    TAILQ_FOREACH(mount, &mounts, link)
+    {
+        fn(mount, context);
+    }
+    mutex_unlock(&mount_lock);
+}
+
+void mount_fini(void)
+{
+    struct mount_list gone = TAILQ_HEAD_INITIALIZER(gone);
+    struct mount *mount;
+    mutex_lock(&mount_lock);
+    while ((mount = TAILQ_LAST(&mounts, mount_list)) != NULL) {
+        detach_locked(mount, &gone);
+    }
+    mutex_lock(&dentry_lock);
+    root_mount = NULL;
+    mutex_unlock(&dentry_lock);
+    mutex_unlock(&mount_lock);
+    drop_detached(&gone);
+}
+
+static int make_one(char *prefix, bool directory)
+{
+    struct path path;
+    int error = path_walk(NULL, prefix, WALK_FOLLOW, &path);
+    if (error == 0) {
+        path_unref(&path);
+        return 0;
+    }
+    if (error != -ENOENT) {
+        return error;
+    }
+    error = directory ? vfs_mkdir(NULL, prefix, 0755) : vfs_mknod(NULL, prefix, S_IFREG | 0644, 0);
+    return error == -EEXIST ? 0 : error;
+}
+
+int mount_make_point(const char *text, bool directory)
+{
+    char prefix[PATH_MAX_LENGTH];
+    size_t length = strnlen(text, sizeof(prefix));
+    if (length == 0 || length >= sizeof(prefix) || text[0] != '/') {
+        return -EINVAL;
+    }
+    const struct cred *cred = current.cred;
+    current.cred = &cred_boot;
+    memcpy(prefix, text, length + 1);
+    int error = 0;
+    for (size_t i = 1; i < length && error == 0; i++) {
+        if (prefix[i] == '/' && prefix[i - 1] != '/') {
+            prefix[i] = '\0';
+            error = make_one(prefix, true);
+            prefix[i] = '/';
+        }
+    }
+    if (error == 0 && prefix[length - 1] != '/') {
+        error = make_one(prefix, directory);
+    }
+    current.cred = cred;
+    return error;
+}
