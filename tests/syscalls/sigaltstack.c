@@ -88,10 +88,23 @@ TEST_CASE(errors)
     CHECK_ERRNO(syscall(SYS_sigaltstack, NULL, guest_bad()), EFAULT);
 }
 
+static void look_and_move(int sig)
+{
+    static char elsewhere[32768];
+    stack_t now;
+    char local;
+    (void)sig;
+    where = (uintptr_t)&local;
+    sigaltstack(NULL, &now);
+    flags_inside = now.ss_flags;
+    stack_t other = {.ss_sp = elsewhere, .ss_size = sizeof(elsewhere)};
+    change_errno = sigaltstack(&other, NULL) < 0 ? errno : 0;
+}
+
 TEST_CASE(autodisarm)
 {
     install((int)SS_AUTODISARM);
-    guest_handle(SIGUSR1, look, SA_ONSTACK);
+    guest_handle(SIGUSR1, look_and_move, SA_ONSTACK);
     CHECK_OK(raise(SIGUSR1));
     CHECK(on_alternate());
     CHECK_EQ(flags_inside, SS_DISABLE);
