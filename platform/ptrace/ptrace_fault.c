@@ -7,11 +7,21 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 
+#include "platform/arch/memory_access.h"
 #include "platform/ptrace/ptrace_internal.h"
 
 /* x86 exception vectors and page fault error bits. */
-enum { TRAP_DE = 0, TRAP_DB = 1, TRAP_BP = 3, TRAP_UD = 6, TRAP_SS = 12, TRAP_GP = 13,
-       TRAP_PF = 14, TRAP_AC = 17, TRAP_XF = 19 };
+enum {
+    TRAP_DE = 0,
+    TRAP_DB = 1,
+    TRAP_BP = 3,
+    TRAP_UD = 6,
+    TRAP_SS = 12,
+    TRAP_GP = 13,
+    TRAP_PF = 14,
+    TRAP_AC = 17,
+    TRAP_XF = 19,
+};
 enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_FETCH = 16 };
 
 static void describe_page_fault(struct platform_thread *thread, const struct arch_regs *regs,
@@ -22,8 +32,13 @@ static void describe_page_fault(struct platform_thread *thread, const struct arc
     if (fault->signo == SIGSEGV && fault->code == SEGV_ACCERR) {
         fault->err |= PF_PRESENT;
     }
-    if (fault->addr - regs->rip < 15) {
+    uint8_t code[15];
+    ssize_t count = stub_copy_in(thread->space->stub, regs->rip, code, sizeof code);
+    if (fault->addr == regs->rip || count < 0 ||
+        (fault->addr % STUB_PAGE == 0 && fault->addr - regs->rip < sizeof code)) {
         fault->err |= PF_FETCH;
+    } else if (arch_access_is_write(code, (size_t)count, regs, fault->addr)) {
+        fault->err |= PF_WRITE;
     }
     thread->cr2 = fault->addr;
 }

@@ -310,8 +310,8 @@ int stub_fork(struct stub *parent, struct stub **ret_stub)
         {.number = SYS_close, .args = {STUB_FD_FIRST}},
         {.number = SYS_close, .args = {STUB_FD_FIRST + 1}},
     };
-    stub->service_cpu = parent->service_cpu;
     rc = stub_call_locked(parent, ops, array_size(ops), fds, array_size(fds), results);
+    stub->service_cpu = parent->service_cpu; /* affinity is inherited */
     mutex_unlock(&parent->service);
     seed_close(&seed);
 
