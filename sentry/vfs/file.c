@@ -166,6 +166,8 @@ ssize_t file_read(struct file *file, struct uio *uio, const uint64_t *pos, int f
     }
     if (pos) {
         count = file->ops->read(file, uio, *pos, flags);
+    } else if ((file->mode & FILE_OWN_POSITION) != 0) {
+        count = file->ops->read(file, uio, FILE_OFFSET_OWN, flags);
     } else {
         mutex_lock(&file->lock);
         count = file->ops->read(file, uio, file->position, flags);
@@ -262,6 +264,8 @@ ssize_t file_write(struct file *file, struct uio *uio, const uint64_t *pos, int 
         count = file->ops->write(file, uio, 0, flags);
     } else if (uio->left == 0) {
         return 0;
+    } else if ((file->mode & FILE_OWN_POSITION) != 0) {
+        count = file->ops->write(file, uio, pos ? *pos : FILE_OFFSET_OWN, flags);
     } else if (pos) {
         uint64_t position = *pos;
         count = write_at(file, uio, &position, flags);

@@ -129,10 +129,6 @@ int file_new_anon(const struct file_ops *ops, uint32_t inode_mode, unsigned mode
 struct file *file_ref(struct file *file);
 struct file *file_unref(struct file *file);
 
-/* Set at boot by epoll; called before ops->release of a file whose epoll_links is not NULL: takes the
- * file out of every interest set and frees epoll_links. */
-extern void (*file_epoll_release)(struct file *file);
-
 /* read and write at the file's position (NULL pos) or at *pos, which is not advanced. */
 ssize_t file_read(struct file *file, struct uio *uio, const uint64_t *pos, int flags) must_check;
 ssize_t file_write(struct file *file, struct uio *uio, const uint64_t *pos, int flags) must_check;

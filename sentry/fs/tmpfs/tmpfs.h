@@ -1,0 +1,39 @@
+/*
+ * tmpfs.h: the file system in memory: /tmp, /dev/shm, the rootfs skeleton, an overlay's upper layer, memfd.
+ *
+ * Directories are tables; small files are heap buffers; larger or mapped ones are a host memfd each.
+ * Source: kernel mm/shmem.c, tmpfs(5), memfd_create(2).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "platform/base/compiler.h"
+
+struct file;
+struct super;
+
+struct tmpfs_options {
+    uint64_t max_bytes;  /* size=; 0: unlimited */
+    uint64_t max_inodes; /* nr_inodes=; 0: unlimited */
+    uint32_t mode;       /* of the root; 0: 01777 */
+    uint32_t uid, gid;   /* of the root */
+    const char *type;    /* NULL: "tmpfs"; static string */
+};
+
+/* A new file system with an empty root; the caller owns one reference (for mount_add, or super_drop). */
+int tmpfs_new(const struct tmpfs_options *options, struct super **ret) must_check;
+
+/* memfd_create: an unnamed file, open for reading and writing, shown as "/memfd:NAME (deleted)". */
+enum tmpfs_memfd_flags {
+    TMPFS_MEMFD_ALLOW_SEALING = 1,
+    TMPFS_MEMFD_NOEXEC_SEAL = 2, /* mode 0666, F_SEAL_EXEC, sealing allowed */
+};
+int tmpfs_new_memfd(const char *name, unsigned flags, struct file **ret_file) must_check;
+
+/* Sandbox-wide accounting of file bytes in memory; set once at boot. charge gets the change in bytes;
+ * only a positive change may fail (-ENOSPC), and it may run under any lock ranked below RANK_ACCOUNT. */
+struct tmpfs_account {
+    int (*charge)(int64_t bytes) must_check;
+};
+extern struct tmpfs_account tmpfs_account;
