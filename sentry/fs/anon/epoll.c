@@ -6,7 +6,7 @@
  * ep->ready_lock, which ranks as a wait queue because the wake-up of a watched file's queue takes it.
  *
  * An item is removed under ep->lock: first its wait entry, then its link in the file. A file that goes
- * waits for that in file_epoll_release, so items never point to freed files.
+ * waits for that in file_released, so items never point to freed files.
  */
 #include "sentry/fs/anon/epoll.h"
 
@@ -23,6 +23,7 @@
 #include "sentry/core/cred.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/special.h"
 
 #define EPOLL_MAX_NESTS    4
 #define EPOLL_PRIVATE_BITS (EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE)
@@ -518,7 +519,7 @@ void epoll_init(void)
 {
     mutex_init(&nest_lock, RANK_FILE);
     mutex_init(&links_lock, RANK_OBJECT);
-    file_epoll_release = file_released;
+    vfs_special.file_gone = file_released;
 }
 
 int epoll_new(struct file **ret_file)

@@ -2,7 +2,7 @@
  * epoll.h: interest sets. Source: epoll(7), Linux fs/eventpoll.c.
  *
  * An item is keyed by (open file description, descriptor number) and does not hold the file: when the file
- * is finally released it leaves every set (file_epoll_release).
+ * is finally released it leaves every set (vfs_special.file_gone).
  */
 #pragma once
 
