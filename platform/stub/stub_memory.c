@@ -167,6 +167,9 @@ ssize_t stub_copy_in(struct stub *stub, guest_addr addr, void *buffer, size_t le
     if (wanted == 0) {
         return -EFAULT;
     }
+    if (atomic_load_explicit(&stub->dead, memory_order_relaxed)) {
+        return PLATFORM_DEAD;
+    }
     return host_process_read(stub->pid, addr, buffer, wanted);
 }
 
@@ -178,6 +181,9 @@ ssize_t stub_copy_out(struct stub *stub, guest_addr addr, const void *buffer, si
     size_t wanted = stub_clip_copy(addr, min_of(length, COPY_MAX));
     if (wanted == 0) {
         return -EFAULT;
+    }
+    if (atomic_load_explicit(&stub->dead, memory_order_relaxed)) {
+        return PLATFORM_DEAD;
     }
     return host_process_write(stub->pid, addr, buffer, wanted);
 }

@@ -15,12 +15,18 @@ static int run_group(const char *name, const struct CMUnitTest *tests, size_t co
 int main(int argc, char **argv)
 {
     const char *name = "auto";
+    bool victim = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--platform") == 0 && i + 1 < argc) {
             name = argv[++i];
+        } else if (strcmp(argv[i], "--victim") == 0) {
+            victim = true;
         } else {
             cmocka_set_test_filter(argv[i]);
         }
+    }
+    if (victim) {
+        death_run_victim(name);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     harness_start(name);

@@ -52,6 +52,9 @@ void guest_run_to_call(struct platform_thread *thread, struct arch_regs *regs, u
 uint64_t guest_read64(struct address_space *space, guest_addr addr);
 void guest_write64(struct address_space *space, guest_addr addr, uint64_t value);
 
+/* The sentry of a test that kills its sentry: prints the pids of its stubs and never returns. */
+_Noreturn void death_run_victim(const char *name);
+
 /* Test groups: each file lists its tests. */
 extern const struct CMUnitTest event_tests[], memory_tests[], thread_tests[], death_tests[],
     filter_tests[];
