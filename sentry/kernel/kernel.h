@@ -25,6 +25,7 @@ struct kernel {
     struct platform *platform;
     /* fixed at boot */
     uint32_t cpu_count;      /* CPUs the sandbox may use */
+    uint32_t cpu_highest;    /* the highest possible CPU number */
     uint8_t cpu_mask[128];   /* host CPU numbers */
     uint64_t host_memory_bytes;
     uint64_t boot_time_ns;   /* CLOCK_REALTIME at start */
@@ -36,6 +37,7 @@ struct kernel {
     char hostname[65];
     char domainname[65];
     atomic_uint task_count;
+    atomic_ullong memory_used; /* bytes, as the launcher measured it last */
     atomic_ullong forks, context_switches;
     uint64_t ended_user_ns, ended_system_ns; /* (K) of reaped processes, for /proc/stat */
 };
@@ -50,6 +52,9 @@ extern void (*kernel_first_process_exited)(int wait_status);
 /* A limit of the sandbox was reached: name as --result reports it. The first call ends the sandbox
  * where `fatal`. */
 extern void (*kernel_limit_hit)(const char *name, const char *detail, bool fatal);
+
+/* Memory that the sandbox may use, and how much of it is free: the limit, else the host's. */
+void kernel_memory(uint64_t *ret_total, uint64_t *ret_available);
 
 void kernel_get_hostname(char buffer[65]);
 int kernel_set_hostname(const char *name, size_t length) must_check;

@@ -84,7 +84,8 @@ struct process {
     uint64_t max_rss, child_max_rss;           /* (K) bytes */
     uint64_t start_ns;                         /* CLOCK_BOOTTIME at creation */
     struct timer real_timer;                   /* ITIMER_REAL */
-    uint64_t real_interval_ns;                 /* (K) */
+    uint64_t real_interval_ns, real_deadline_ns; /* (K) CLOCK_MONOTONIC; 0: disarmed */
+    uint64_t cpu_limit_next;                   /* (K) RLIMIT_CPU: seconds at the next SIGXCPU */
     uint64_t cpu_timer_ns[2], cpu_interval_ns[2]; /* (K) ITIMER_VIRTUAL, ITIMER_PROF: at, interval */
     TAILQ_HEAD(posix_timer_list, posix_timer) timers; /* (K) */
     int next_timer_id;                         /* (K) */
@@ -149,6 +150,7 @@ struct task {
     uint32_t sched_policy, sched_priority;
     uint64_t timer_slack_ns;
     int ioprio;
+    bool membarrier_registered, thp_disabled;
     bool forked;                  /* PF_FORKNOEXEC */
     void *initial_xstate;         /* loaded when the thread starts; owned */
 };

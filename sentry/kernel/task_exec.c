@@ -207,7 +207,7 @@ static int commit_image(struct task *task, const struct exec_request *request,
     posix_timers_delete_all(process);
     set_name(task, request->path);
     task_sync_current(task);
-    fd_table_close_on_exec(task->fds);
+    fd_close_on_exec(task->fds);
     return task_attach_platform(task);
 }
 
