@@ -114,6 +114,11 @@ static int collect_all(struct frame *frame)
     return result;
 }
 
+static int compare_steps(const void *a, const void *b)
+{
+    return strcmp(((const struct step *)a)->name, ((const struct step *)b)->name);
+}
+
 static int frame_push(struct walk *walk, struct overlay_inode *dir, bool added, bool visited)
 {
     struct frame *frame = calloc(1, sizeof(*frame));
@@ -129,6 +134,9 @@ static int frame_push(struct walk *walk, struct overlay_inode *dir, bool added, 
     if (result < 0) {
         frame_free(frame);
         return result;
+    }
+    if (frame->count > 1) {
+        qsort(frame->steps, frame->count, sizeof(*frame->steps), compare_steps);
     }
     frame->up = walk->top;
     walk->top = frame;
