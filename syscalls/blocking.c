@@ -11,8 +11,10 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "sentry/core/clock.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uio.h"
+#include "sentry/net/socket.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
 
@@ -84,14 +86,22 @@ static bool may_block(struct file *file, int flags)
     return (atomic_load(&file->flags) & O_NONBLOCK) == 0 && (flags & RWF_NOWAIT) == 0;
 }
 
-/* What a wait that ended means for read and write. with_timeout: SO_RCVTIMEO or SO_SNDTIMEO is set. */
-static int wait_error(int error, bool with_timeout)
+uint64_t blocking_socket_deadline(struct file *file, bool sending)
+{
+    if (!S_ISSOCK(file->inode->mode)) {
+        return SLEEP_FOREVER;
+    }
+    uint64_t timeout = socket_timeout(file, sending);
+    return timeout == SLEEP_FOREVER ? timeout : ns_add(clock_monotonic_ns(), timeout);
+}
+
+int blocking_socket_error(int error, uint64_t deadline_ns)
 {
     if (error == -ETIMEDOUT) {
         return -EAGAIN;
     }
     /* Linux: sock_intr_errno: a call with a timeout is never restarted */
-    return error == -ERESTARTSYS && with_timeout ? -EINTR : error;
+    return error == -ERESTARTSYS && deadline_ns != SLEEP_FOREVER ? -EINTR : error;
 }
 
 ssize_t blocking_read(struct file *file, struct uio *uio, const uint64_t *pos, int flags)
@@ -101,12 +111,12 @@ ssize_t blocking_read(struct file *file, struct uio *uio, const uint64_t *pos, i
         return count;
     }
     struct blocking_wait wait;
-    uint64_t deadline = SLEEP_FOREVER;
+    uint64_t deadline = blocking_socket_deadline(file, false);
     blocking_begin(&wait, file_wait_queue(file), BLOCKING_IN, deadline);
     do {
         int error = blocking_next(&wait);
         if (error < 0) {
-            count = wait_error(error, deadline != SLEEP_FOREVER);
+            count = blocking_socket_error(error, deadline);
             break;
         }
         count = file_read(file, uio, pos, flags);
@@ -131,13 +141,13 @@ ssize_t blocking_write(struct file *file, struct uio *uio, const uint64_t *pos, 
     }
     ssize_t total = go_on ? count : 0;
     struct blocking_wait wait;
-    uint64_t deadline = SLEEP_FOREVER;
+    uint64_t deadline = blocking_socket_deadline(file, true);
     blocking_begin(&wait, file_wait_queue(file), BLOCKING_OUT, deadline);
     for (;;) {
         if (count == -EAGAIN) {
             int error = blocking_next(&wait);
             if (error < 0) {
-                count = wait_error(error, deadline != SLEEP_FOREVER);
+                count = blocking_socket_error(error, deadline);
                 break;
             }
         }

@@ -53,6 +53,12 @@ int blocking_wait_file(struct file *file, uint32_t events, uint64_t deadline_ns)
 /* The same on any queue: waits until ready(context) is true. */
 int blocking_wait_queue(struct wait_queue *queue, uint32_t events, bool (*ready)(void *context),
                         void *context, uint64_t deadline_ns) must_check;
+/* When SO_RCVTIMEO or SO_SNDTIMEO (sending) of a socket ends a wait that starts now. SLEEP_FOREVER for other
+ * files and sockets without a timeout. */
+uint64_t blocking_socket_deadline(struct file *file, bool sending);
+/* What a wait that ended with error means for a call on a socket: -EAGAIN after a timeout; -EINTR
+ * instead of a restart when a timeout was set. */
+int blocking_socket_error(int error, uint64_t deadline_ns);
 /* read/write that wait unless O_NONBLOCK (or RWF_NOWAIT); partial results and EINTR rules as Linux. */
 ssize_t blocking_read(struct file *file, struct uio *uio, const uint64_t *pos,
                       int flags) must_check;
