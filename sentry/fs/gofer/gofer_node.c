@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sentry/core/clock.h"
+#include "sentry/core/current.h"
 #include "sentry/fs/gofer/internal.h"
 
 LIST_HEAD(reap_list, gofer_node);
@@ -337,8 +338,16 @@ static int walk_missing(struct gofer_super *super, struct gofer_node *base,
     return 0;
 }
 
+/* Every message about a node starts here: who asks, for the audit. */
+static void identify(void)
+{
+    gofer_process.pid = current.tgid;
+    memcpy(gofer_process.comm, current.comm, sizeof(gofer_process.comm) - 1);
+}
+
 int gofer_node_fid(struct gofer_node *node, uint64_t *ret_fid)
 {
+    identify();
     struct gofer_super *super = gofer_super_of(node);
     struct gofer_node *missing[GOFER_WALK_MAX];
     int result = 0;
