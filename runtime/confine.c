@@ -1,0 +1,53 @@
+/*
+ * confine.c: no_new_privs and a seccomp list for the launcher. A call that is not in the list gets EPERM
+ * rather than death, because the launcher must always live to clean up.
+ */
+#include "runtime/confine.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "platform/host/bpf.h"
+
+static const unsigned short allowed[] = {
+    /* memory and time */
+    SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_futex,
+    SYS_clock_gettime, SYS_gettimeofday, SYS_clock_nanosleep, SYS_restart_syscall, SYS_sysinfo,
+    SYS_getrandom,
+    /* watching */
+    SYS_poll, SYS_ppoll, SYS_wait4, SYS_waitid, SYS_getrusage, SYS_recvmsg, SYS_sendmsg,
+    SYS_kill, SYS_tgkill, SYS_getpid, SYS_gettid, SYS_getppid, SYS_rt_sigaction,
+    SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_sched_getaffinity,
+    /* files: reading /proc, saving, reporting */
+    SYS_read, SYS_write, SYS_writev, SYS_pread64, SYS_lseek, SYS_close, SYS_fcntl, SYS_ioctl,
+    SYS_openat, SYS_open, SYS_newfstatat, SYS_fstat, SYS_stat, SYS_lstat, SYS_statx,
+    SYS_faccessat, SYS_faccessat2, SYS_access, SYS_getdents64, SYS_sendfile, SYS_ftruncate,
+    SYS_fchmod, SYS_utimensat, SYS_rename, SYS_renameat, SYS_renameat2, SYS_unlink, SYS_unlinkat,
+    SYS_mkdirat, SYS_symlinkat, SYS_mknodat, SYS_readlink, SYS_fadvise64,
+    /* the end */
+    SYS_exit, SYS_exit_group,
+};
+
+void confine_launcher(void)
+{
+    static struct bpf_program program;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        return;
+    }
+    program.length = 0;
+    bpf_check_abi(&program, SECCOMP_RET_KILL_PROCESS);
+    for (size_t i = 0; i < array_size(allowed); i++) {
+        bpf_begin_rule(&program, allowed[i]);
+        bpf_end_rule(&program, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM);
+    }
+    bpf_return(&program, SECCOMP_RET_ERRNO | EPERM);
+    if (program.failed) {
+        return;
+    }
+    struct sock_fprog filter = {.len = (unsigned short)program.length, .filter = program.code};
+    ignore_result(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
+}
