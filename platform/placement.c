@@ -15,8 +15,8 @@
 #include "platform/host/memory.h"
 #include "platform/host/process.h"
 
-#define BALANCE_INTERVAL_NS 4000000
-#define BALANCE_IDLE_ROUNDS 8
+#define BALANCE_INTERVAL_NS   4000000
+#define BALANCE_IDLE_ROUNDS   8
 #define SELF_MOVE_INTERVAL_NS 2000000
 
 TAILQ_HEAD(pair_list, placement_pair);
@@ -24,8 +24,9 @@ TAILQ_HEAD(pair_list, placement_pair);
 struct placement {
     struct mutex lock;
     struct pair_list pairs;
-    cpu_set_t cpus; /* ours, constant */
-    int cpu_count;
+    cpu_set_t cpus;                  /* ours, constant */
+    int cpu_count;                   /* below 2: nothing to choose */
+    int cpu_limit;                   /* above the highest of them */
     atomic_int running[CPU_SETSIZE]; /* pairs in guest mode */
     atomic_uint balancer;            /* futex word */
     pthread_t thread;
@@ -46,7 +47,7 @@ static int choose_cpu(struct placement *placement, const cpu_set_t *allowed, int
 {
     int best = -1;
     int best_count = 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    for (int cpu = 0; cpu < placement->cpu_limit; cpu++) {
         if (!CPU_ISSET(cpu, allowed)) {
             continue;
         }
@@ -79,7 +80,7 @@ static bool balance_locked(struct placement *placement)
 {
     int fullest = -1;
     int most = 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    for (int cpu = 0; cpu < placement->cpu_limit; cpu++) {
         int count = CPU_ISSET(cpu, &placement->cpus) ? atomic_load(&placement->running[cpu]) : 0;
         if (count > most) {
             fullest = cpu;
@@ -132,8 +133,8 @@ static void *run_balancer(void *argument)
             if (atomic_compare_exchange_strong(&placement->balancer, &awake, BALANCER_ASLEEP) &&
                 balance(placement)) {
                 unsigned int asleep = BALANCER_ASLEEP;
-                ignore_result(atomic_compare_exchange_strong(&placement->balancer, &asleep,
-                                                             BALANCER_AWAKE));
+                ignore_result(
+                    atomic_compare_exchange_strong(&placement->balancer, &asleep, BALANCER_AWAKE));
             }
         }
     }
@@ -145,12 +146,18 @@ int placement_new(struct placement **ret_placement)
     if (placement == NULL) {
         return -ENOMEM;
     }
+    /* Linux: EINVAL when the host has more CPUs than the mask has bits; then the host places. */
     int rc = host_get_affinity(0, &placement->cpus, sizeof placement->cpus);
-    if (rc != 0) {
+    if (rc != 0 && rc != -EINVAL) {
         free(placement);
         return rc;
     }
-    placement->cpu_count = CPU_COUNT(&placement->cpus);
+    for (int cpu = 0; rc == 0 && cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &placement->cpus)) {
+            placement->cpu_count++;
+            placement->cpu_limit = cpu + 1;
+        }
+    }
     TAILQ_INIT(&placement->pairs);
     mutex_init(&placement->lock, RANK_PLATFORM);
     if (placement->cpu_count > 1) {
@@ -263,6 +270,9 @@ int placement_restrict(struct placement *placement, struct placement_pair *pair,
                        size_t mask_size)
 {
     cpu_set_t allowed;
+    if (placement->cpu_count == 0) {
+        return host_set_affinity(pair->guest_tid, mask, mask_size);
+    }
     CPU_ZERO(&allowed);
     memcpy(&allowed, mask, min_of(mask_size, sizeof allowed));
     CPU_AND(&allowed, &allowed, &placement->cpus);

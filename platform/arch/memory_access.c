@@ -7,9 +7,9 @@
 struct instruction {
     const uint8_t *bytes;
     size_t length, at;
-    int map;             /* 1: one-byte opcodes, 2: 0F, 3: 0F38, 4: 0F3A */
+    int map; /* 1: one-byte opcodes, 2: 0F, 3: 0F38, 4: 0F3A */
     bool operand_size, repeat_f3, repeat_f2;
-    bool vector_prefix;  /* VEX or EVEX: no one-byte opcodes, no stack operands */
+    bool vector_prefix; /* VEX or EVEX: no one-byte opcodes, no stack operands */
     uint8_t opcode;
     uint8_t reg; /* ModRM.reg */
 };
@@ -99,10 +99,24 @@ static bool one_byte_writes(const struct instruction *in, const struct arch_regs
     case 0x81:
     case 0x83:
         return in->reg != 7;
-    case 0x86: case 0x87: case 0x88: case 0x89: case 0x8c: case 0x8f:
-    case 0xa2: case 0xa3: case 0xaa: case 0xab:
-    case 0xc0: case 0xc1: case 0xc6: case 0xc7:
-    case 0xd0: case 0xd1: case 0xd2: case 0xd3:
+    case 0x86:
+    case 0x87:
+    case 0x88:
+    case 0x89:
+    case 0x8c:
+    case 0x8f:
+    case 0xa2:
+    case 0xa3:
+    case 0xaa:
+    case 0xab:
+    case 0xc0:
+    case 0xc1:
+    case 0xc6:
+    case 0xc7:
+    case 0xd0:
+    case 0xd1:
+    case 0xd2:
+    case 0xd3:
         return true;
     case 0xa4:
     case 0xa5:
@@ -115,7 +129,11 @@ static bool one_byte_writes(const struct instruction *in, const struct arch_regs
         return reg_in(in, 0x03);
     case 0xff:
         return reg_in(in, 0x03) || (reg_in(in, 0x4c) && is_stack_write(regs, addr));
-    case 0x68: case 0x6a: case 0x9c: case 0xc8: case 0xe8:
+    case 0x68:
+    case 0x6a:
+    case 0x9c:
+    case 0xc8:
+    case 0xe8:
         return is_stack_write(regs, addr);
     default:
         return op >= 0x50 && op <= 0x57 && is_stack_write(regs, addr);
@@ -129,13 +147,30 @@ static bool two_byte_writes(const struct instruction *in)
         return !in->vector_prefix;
     }
     switch (op) {
-    case 0x11: case 0x13: case 0x17: case 0x29: case 0x2b: case 0x7f:
-    case 0xc3: case 0xd6: case 0xe7: case 0xf7:
+    case 0x11:
+    case 0x13:
+    case 0x17:
+    case 0x29:
+    case 0x2b:
+    case 0x7f:
+    case 0xc3:
+    case 0xd6:
+    case 0xe7:
+    case 0xf7:
         return true;
     case 0x7e:
         return !in->repeat_f3;
-    case 0xa4: case 0xa5: case 0xab: case 0xac: case 0xad:
-    case 0xb0: case 0xb1: case 0xb3: case 0xbb: case 0xc0: case 0xc1:
+    case 0xa4:
+    case 0xa5:
+    case 0xab:
+    case 0xac:
+    case 0xad:
+    case 0xb0:
+    case 0xb1:
+    case 0xb3:
+    case 0xbb:
+    case 0xc0:
+    case 0xc1:
         return !in->vector_prefix;
     case 0xba:
         return reg_in(in, 0xe0);
@@ -153,8 +188,8 @@ static bool three_byte_writes(const struct instruction *in)
     uint8_t op = in->opcode;
     if (in->map == 4) {
         return (op >= 0x14 && op <= 0x17) ||
-               (in->vector_prefix && (op == 0x19 || op == 0x1b || op == 0x1d || op == 0x39 ||
-                                      op == 0x3b));
+               (in->vector_prefix &&
+                (op == 0x19 || op == 0x1b || op == 0x1d || op == 0x39 || op == 0x3b));
     }
     if (!in->vector_prefix) {
         return (op == 0xf1 && !in->repeat_f2) || op == 0xf9;

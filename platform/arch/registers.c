@@ -11,8 +11,6 @@
 static atomic_size_t cached_size;
 static atomic_ullong cached_features;
 
-
-
 static void read_cpuid(void)
 {
     unsigned int eax;

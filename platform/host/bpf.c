@@ -88,8 +88,7 @@ void bpf_begin_rule(struct bpf_program *program, uint32_t number)
     program->skip_count = 0;
     program->fail_count = 0;
     load(program, offsetof(struct seccomp_data, nr));
-    program->skips[program->skip_count++] =
-        emit(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, number);
+    program->skips[program->skip_count++] = emit(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, number);
 }
 
 void bpf_check_equal32(struct bpf_program *program, int argument, uint32_t value)

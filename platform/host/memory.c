@@ -75,8 +75,8 @@ int host_futex_wait(atomic_uint *word, uint32_t expected, uint64_t timeout_ns)
 {
     struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                .tv_nsec = (long)(timeout_ns % 1000000000)};
-    long rc = syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout_ns != 0 ? &timeout : NULL,
-                      NULL, 0);
+    long rc =
+        syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout_ns != 0 ? &timeout : NULL, NULL, 0);
     return rc < 0 ? -errno : 0;
 }
 

@@ -13,7 +13,8 @@
 
 #define HOST_SEND_FDS_MAX 8
 
-/* A SEQPACKET pair, close-on-exec; the kernel attaches the sender's pid to what ends[0] receives. */
+/* A SEQPACKET pair, close-on-exec; the kernel attaches the sender's pid to what ends[0] receives.
+ */
 int host_socket_pair(int ret_ends[2]) must_check;
 /* Sends one byte with fds (borrowed). Never raises SIGPIPE, never blocks. */
 int host_socket_send_fds(int socket, const int *fds, size_t count) must_check;

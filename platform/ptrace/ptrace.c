@@ -86,8 +86,8 @@ static void ptrace_space_vdso(struct address_space *space, struct vdso_info *ret
     *ret_info = space->stub->vdso;
 }
 
-static int ptrace_space_map(struct address_space *space, guest_addr addr, uint64_t length,
-                            int prot, int flags, int fd, uint64_t offset)
+static int ptrace_space_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
+                            int flags, int fd, uint64_t offset)
 {
     return stub_map(space->stub, addr, length, prot, flags, fd, offset);
 }
@@ -103,9 +103,8 @@ static int ptrace_space_protect(struct address_space *space, guest_addr addr, ui
     return stub_protect(space->stub, addr, length, prot);
 }
 
-static int ptrace_space_remap(struct address_space *space, guest_addr old_addr,
-                              uint64_t old_length, guest_addr new_addr, uint64_t new_length,
-                              int flags)
+static int ptrace_space_remap(struct address_space *space, guest_addr old_addr, uint64_t old_length,
+                              guest_addr new_addr, uint64_t new_length, int flags)
 {
     return stub_remap(space->stub, old_addr, old_length, new_addr, new_length, flags);
 }

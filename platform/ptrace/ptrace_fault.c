@@ -43,8 +43,8 @@ static void describe_page_fault(struct platform_thread *thread, const struct arc
     thread->cr2 = fault->addr;
 }
 
-bool ptrace_fault_describe(struct platform_thread *thread, int signo,
-                           const struct arch_regs *regs, struct platform_fault *ret_fault)
+bool ptrace_fault_describe(struct platform_thread *thread, int signo, const struct arch_regs *regs,
+                           struct platform_fault *ret_fault)
 {
     siginfo_t info;
     if (ptrace(PTRACE_GETSIGINFO, thread->tid, NULL, &info) != 0 || info.si_code <= 0) {

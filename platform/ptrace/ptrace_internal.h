@@ -38,7 +38,7 @@ struct platform_thread {
     struct address_space *space;
     pid_t tid;
     atomic_uint state;
-    bool gone;            /* the host thread has ended and was reaped */
+    bool gone;             /* the host thread has ended and was reaped */
     struct arch_regs host; /* what the host thread's registers are */
     bool host_valid;
     uint64_t cr2; /* of the last page fault */
@@ -73,8 +73,8 @@ int ptrace_thread_load(struct platform_thread *thread, const struct arch_regs *r
 
 /* ptrace_fault.c: describes the fault that stopped the thread. False: not a fault of the guest's
  * own instruction but a signal sent from outside, to be dropped. */
-bool ptrace_fault_describe(struct platform_thread *thread, int signo,
-                           const struct arch_regs *regs, struct platform_fault *ret_fault);
+bool ptrace_fault_describe(struct platform_thread *thread, int signo, const struct arch_regs *regs,
+                           struct platform_fault *ret_fault);
 
 /* ptrace_poke.c */
 ssize_t ptrace_copy_out_force(struct address_space *space, guest_addr addr, const void *buffer,

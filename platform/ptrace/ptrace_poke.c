@@ -21,8 +21,8 @@ static int begin_poke(struct stub *stub)
         return errno == ESRCH ? PLATFORM_DEAD : -errno;
     }
     int status;
-    if (ptrace(PTRACE_INTERRUPT, stub->pid, NULL, NULL) != 0 ||
-        host_wait(stub->pid, &status) < 0 || !WIFSTOPPED(status)) {
+    if (ptrace(PTRACE_INTERRUPT, stub->pid, NULL, NULL) != 0 || host_wait(stub->pid, &status) < 0 ||
+        !WIFSTOPPED(status)) {
         stub_kill(stub);
         return PLATFORM_DEAD;
     }

@@ -121,7 +121,8 @@ static void report_syscall(struct platform_thread *thread, struct arch_regs *reg
                            struct platform_event *ret_event)
 {
     *regs = thread->host;
-    /* DIFFERS: 32-bit calls do not exist here; the guest gets ENOSYS for a number without a call. */
+    /* DIFFERS: 32-bit calls do not exist here; the guest gets ENOSYS for a number without a call.
+     */
     regs->rax = is_foreign_call(thread) ? UINT64_MAX : thread->host.orig_rax;
     regs->orig_rax = regs->rax;
     ret_event->kind = PLATFORM_EVENT_SYSCALL;

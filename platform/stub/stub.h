@@ -50,8 +50,9 @@ void stub_kill(struct stub *stub);
 
 /*
  * Runs the list of host calls in the service thread and returns 0, or PLATFORM_DEAD. Results are
- * as the stub wrote them: results[i] is a raw system-call result that proves nothing. fds (borrowed)
- * are passed first and take descriptors STUB_FD_FIRST…; the list must receive and close them.
+ * as the stub wrote them: results[i] is a raw system-call result that proves nothing. fds
+ * (borrowed) are passed first and take descriptors STUB_FD_FIRST…; the list must receive and close
+ * them.
  */
 int stub_call_locked(struct stub *stub, const struct stub_op *ops, size_t count, const int *fds,
                      size_t fd_count, int64_t *ret_results) must_check REQUIRES(stub->service);

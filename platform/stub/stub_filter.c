@@ -21,8 +21,8 @@
 #include "platform/platform.h"
 #include "platform/stub/layout.h"
 
-#define ALLOW SECCOMP_RET_ALLOW
-#define KILL  SECCOMP_RET_KILL_PROCESS
+#define ALLOW          SECCOMP_RET_ALLOW
+#define KILL           SECCOMP_RET_KILL_PROCESS
 #define AFTER(address) ((address) + 2) /* seccomp sees the address behind the instruction */
 
 #define ADVICE_BIT(advice) (1U << (advice))

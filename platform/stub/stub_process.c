@@ -123,7 +123,7 @@ static int receive_hello(struct stub *stub)
 static _Noreturn void exec_stub(int image_fd, const struct stub_seed *seed)
 {
     static const struct rlimit no_core = {0, 0};
-    static char *const arguments[] = {(char *)(uintptr_t)"stockade-stub", NULL};
+    static char *const arguments[] = {(char *)(uintptr_t) "stockade-stub", NULL};
     static char *const environment[] = {NULL};
     sigset_t all;
 
@@ -196,8 +196,8 @@ static int read_template_maps(struct stub *stub, struct stub_op *ops, size_t *re
         } else if (count == STUB_OPS_MAX) {
             rc = -E2BIG;
         } else {
-            ops[count++] = (struct stub_op){.number = SYS_munmap,
-                                            .args = {map.start, map.end - map.start}};
+            ops[count++] =
+                (struct stub_op){.number = SYS_munmap, .args = {map.start, map.end - map.start}};
         }
     }
     fclose(maps);

@@ -4,6 +4,7 @@
  */
 #include "tests/platform/harness.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,53 @@ static void measure(const char *name, void (*operation)(void), int count)
     printf("%-24s %8lu ns\n", name, best);
 }
 
+struct caller {
+    pthread_t thread;
+    struct address_space *space;
+    uint64_t work; /* guest loop rounds between calls */
+    int count;
+};
+
+GUEST(guest_work_calls, "1: mov %rdi, %rcx\n 2: dec %rcx\n jnz 2b\n mov $110, %eax\n syscall\n"
+                        "jmp 1b\n");
+
+static void *run_caller(void *argument)
+{
+    struct caller *caller = argument;
+    struct platform_thread *mine;
+    struct platform_event event;
+    struct arch_regs own;
+    check(engine->thread_new(caller->space, &mine), "thread_new");
+    arch_regs_init(&own, CODE_ADDR, 0);
+    own.rdi = caller->work;
+    for (int i = 0; i < caller->count; i++) {
+        check(engine->thread_run(mine, &own, &event), "run");
+    }
+    engine->thread_free(mine);
+    return NULL;
+}
+
+/* Wall time per call of each of `threads` threads that call at once. */
+static void measure_parallel(const char *name, int threads, uint64_t work, int count)
+{
+    struct caller callers[16];
+    uint64_t best = UINT64_MAX;
+    struct address_space *shared = guest_space(GUEST_ARGS(guest_work_calls));
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t start = now_ns();
+        for (int i = 0; i < threads; i++) {
+            callers[i] = (struct caller){.space = shared, .work = work, .count = count};
+            pthread_create(&callers[i].thread, NULL, run_caller, &callers[i]);
+        }
+        for (int i = 0; i < threads; i++) {
+            pthread_join(callers[i].thread, NULL);
+        }
+        best = min_of(best, (now_ns() - start) / (uint64_t)count);
+    }
+    engine->space_free(shared);
+    printf("%-24s %8lu ns\n", name, best);
+}
+
 int main(int argc, char **argv)
 {
     harness_start(argc == 3 && strcmp(argv[1], "--platform") == 0 ? argv[2] : "auto");
@@ -141,6 +189,15 @@ int main(int argc, char **argv)
     measure("fork + run + free", fork_run, 300);
     engine->thread_free(thread);
     engine->space_free(space);
+    measure_parallel("call, 1 thread", 1, 1, 20000);
+    measure_parallel("call, 2 threads", 2, 1, 20000);
+    measure_parallel("call, 4 threads", 4, 1, 10000);
+    measure_parallel("100 us work, 1 thread", 1, 200000, 1000);
+    measure_parallel("100 us work, 2 threads", 2, 200000, 1000);
+    measure_parallel("100 us work, 3 threads", 3, 200000, 1000);
+    measure_parallel("100 us work, 4 threads", 4, 200000, 1000);
+    measure_parallel("long work, 3 threads", 3, 400000000, 1);
+    measure_parallel("long work, 4 threads", 4, 400000000, 1);
     harness_stop();
     return 0;
 }

@@ -31,6 +31,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     harness_start(name);
     int failed = run_group("events", event_tests, event_test_count);
+    failed += run_group("access", access_tests, access_test_count);
     failed += run_group("memory", memory_tests, memory_test_count);
     failed += run_group("threads", thread_tests, thread_test_count);
     failed += run_group("filter", filter_tests, filter_test_count);

@@ -26,7 +26,7 @@ void harness_stop(void);
 #define GUEST(name, code)                                                                          \
     __asm__(".pushsection .rodata\n"                                                               \
             ".hidden " #name "_start\n.hidden " #name "_end\n"                                     \
-            ".globl " #name "_start\n.globl " #name "_end\n" #name "_start:\n" code "\n" #name    \
+            ".globl " #name "_start\n.globl " #name "_end\n" #name "_start:\n" code "\n" #name     \
             "_end:\n.popsection\n");                                                               \
     extern const unsigned char name##_start[];                                                     \
     extern const unsigned char name##_end[]
@@ -56,7 +56,7 @@ void guest_write64(struct address_space *space, guest_addr addr, uint64_t value)
 _Noreturn void death_run_victim(const char *name);
 
 /* Test groups: each file lists its tests. */
-extern const struct CMUnitTest event_tests[], memory_tests[], thread_tests[], death_tests[],
-    filter_tests[];
-extern const size_t event_test_count, memory_test_count, thread_test_count, death_test_count,
-    filter_test_count;
+extern const struct CMUnitTest event_tests[], access_tests[], memory_tests[], thread_tests[],
+    death_tests[], filter_tests[];
+extern const size_t event_test_count, access_test_count, memory_test_count, thread_test_count,
+    death_test_count, filter_test_count;

@@ -121,11 +121,9 @@ static void assert_dead(struct address_space *space, struct platform_thread *thr
     assert_int_equal(engine->copy_in(space, DATA_ADDR, &value, 8), PLATFORM_DEAD);
     assert_int_equal(engine->copy_out(space, DATA_ADDR, &value, 8), PLATFORM_DEAD);
     assert_int_equal(engine->copy_out_force(space, DATA_ADDR, &value, 8), PLATFORM_DEAD);
-    assert_int_equal(
-        engine->thread_atomic(thread, DATA_ADDR, PLATFORM_ATOMIC_CMPXCHG, 0, 0, &old),
-        PLATFORM_DEAD);
-    assert_int_equal(engine->thread_get_xstate(thread, xstate, arch_xstate_size()),
+    assert_int_equal(engine->thread_atomic(thread, DATA_ADDR, PLATFORM_ATOMIC_CMPXCHG, 0, 0, &old),
                      PLATFORM_DEAD);
+    assert_int_equal(engine->thread_get_xstate(thread, xstate, arch_xstate_size()), PLATFORM_DEAD);
     engine->thread_interrupt(thread);
     free(xstate);
 }
@@ -216,8 +214,8 @@ static void test_killed_under_requests(void **state)
         assert_int_equal(pthread_create(&helper, NULL, run_killer, &killer), 0);
         int rc;
         do {
-            rc = engine->space_map(space, 0x10000000, PAGE, PROT_READ,
-                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            rc = engine->space_map(space, 0x10000000, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+                                   -1, 0);
             if (rc == 0 && i % 2 == 1) {
                 struct address_space *child;
                 rc = engine->space_fork(space, &child);
@@ -326,8 +324,7 @@ static void test_forged_replies(void **state)
             }
         }
         print_message("  %u bytes, step %u: %d requests, %d forks, %s\n", scribbler.length, step,
-                      requests, forks,
-                      rc == PLATFORM_DEAD ? "dead" : "alive");
+                      requests, forks, rc == PLATFORM_DEAD ? "dead" : "alive");
         atomic_store(&scribbler.stop, true);
         while (rc != PLATFORM_DEAD && pthread_tryjoin_np(helper, NULL) != 0) {
             engine->thread_interrupt(scribbler.thread);

@@ -115,7 +115,10 @@ struct fault_case {
     uint64_t rip; /* offset from CODE_ADDR; ~0 not checked */
 };
 
-#define CASE(name, ...) {#name, name##_start, name##_end, __VA_ARGS__}
+#define CASE(name, ...)                                                                            \
+    {                                                                                              \
+#name, name##_start, name##_end, __VA_ARGS__                                               \
+    }
 
 static void test_faults(void **state)
 {
@@ -338,10 +341,10 @@ static void test_hostile_registers(void **state)
 }
 
 const struct CMUnitTest event_tests[] = {
-    cmocka_unit_test(test_call),          cmocka_unit_test(test_registers),
-    cmocka_unit_test(test_rcx_r11),       cmocka_unit_test(test_faults),
-    cmocka_unit_test(test_fault_resume),  cmocka_unit_test(test_single_step),
-    cmocka_unit_test(test_int80),         cmocka_unit_test(test_vsyscall),
-    cmocka_unit_test(test_xstate),        cmocka_unit_test(test_hostile_registers),
+    cmocka_unit_test(test_call),         cmocka_unit_test(test_registers),
+    cmocka_unit_test(test_rcx_r11),      cmocka_unit_test(test_faults),
+    cmocka_unit_test(test_fault_resume), cmocka_unit_test(test_single_step),
+    cmocka_unit_test(test_int80),        cmocka_unit_test(test_vsyscall),
+    cmocka_unit_test(test_xstate),       cmocka_unit_test(test_hostile_registers),
 };
 const size_t event_test_count = array_size(event_tests);

@@ -27,8 +27,8 @@ static int start_template(void **state)
 {
     (void)state;
     int image = stub_image_create();
-    int rc = image < 0 ? image
-                       : stub_start_template(image, SECCOMP_RET_KILL_PROCESS, &template_stub);
+    int rc =
+        image < 0 ? image : stub_start_template(image, SECCOMP_RET_KILL_PROCESS, &template_stub);
     close(image);
     return rc;
 }
@@ -48,7 +48,7 @@ static int call_raw(struct stub *stub, const struct stub_op *op, int64_t *ret_re
     return rc;
 }
 
-#define G 0x10000000
+#define G       0x10000000
 #define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)
 
 static void test_forbidden(void **state)
@@ -215,8 +215,8 @@ GUEST(guest_jump_to_stub, "jmp *%rbx\n");
 static void test_stub_gadgets(void **state)
 {
     (void)state;
-    static const uint64_t sites[] = {STUB_AT_LIST, STUB_AT_WAIT, STUB_AT_WAKE, STUB_AT_EXIT,
-                                     STUB_AT_DIE,  STUB_AT_PARK};
+    static const uint64_t sites[] = {STUB_AT_LIST, STUB_AT_WAIT, STUB_AT_WAKE,
+                                     STUB_AT_EXIT, STUB_AT_DIE,  STUB_AT_PARK};
     struct address_space *space = guest_space(GUEST_ARGS(guest_jump_to_stub));
     struct arch_regs regs;
     struct platform_thread *thread = guest_thread(space, &regs);

@@ -53,8 +53,15 @@ static void test_partial_copies(void **state)
     assert_int_equal(engine->copy_out(space, AT + 0x100000 + 1, buffer, 8 * PAGE), 5 * PAGE - 1);
 
     /* Nothing that is not guest memory can be named. */
-    static const guest_addr bad[] = {0, 8, 0x10000, 0x20000, 0x21000, PLATFORM_GUEST_MIN - 1,
-                                     PLATFORM_GUEST_MAX, 0xffffffffff600000, UINT64_MAX - 3};
+    static const guest_addr bad[] = {0,
+                                     8,
+                                     0x10000,
+                                     0x20000,
+                                     0x21000,
+                                     PLATFORM_GUEST_MIN - 1,
+                                     PLATFORM_GUEST_MAX,
+                                     0xffffffffff600000,
+                                     UINT64_MAX - 3};
     for (size_t i = 0; i < array_size(bad); i++) {
         assert_int_equal(engine->copy_in(space, bad[i], back, 16), -EFAULT);
         assert_int_equal(engine->copy_out(space, bad[i], back, 16), -EFAULT);
@@ -128,12 +135,12 @@ static void test_bad_arguments(void **state)
             assert_int_equal(engine->space_remap(space, addr, length, AT, PAGE, 0), -EINVAL);
         }
     }
-    assert_int_equal(engine->space_map(space, AT, PAGE, PROT_READ | PROT_GROWSDOWN, anonymous, -1, 0),
-                     -EINVAL);
+    assert_int_equal(
+        engine->space_map(space, AT, PAGE, PROT_READ | PROT_GROWSDOWN, anonymous, -1, 0), -EINVAL);
     assert_int_equal(
         engine->space_map(space, AT, PAGE, PROT_READ, anonymous | MAP_GROWSDOWN, -1, 0), -EINVAL);
-    assert_int_equal(
-        engine->space_map(space, AT, PAGE, PROT_READ, anonymous | MAP_HUGETLB, -1, 0), -EINVAL);
+    assert_int_equal(engine->space_map(space, AT, PAGE, PROT_READ, anonymous | MAP_HUGETLB, -1, 0),
+                     -EINVAL);
     assert_int_equal(engine->space_advise(space, AT, PAGE, MADV_HWPOISON), -EINVAL);
     assert_int_equal(engine->space_advise(space, AT, PAGE, -1), -EINVAL);
     assert_int_equal(engine->space_map(space, AT, PAGE, PROT_READ, MAP_PRIVATE, -1, 0), -EBADF);
@@ -149,8 +156,8 @@ static void test_bad_arguments(void **state)
         -EACCES);
     /* … and no descriptor stays behind: the same works again. */
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(
-            engine->space_map(space, AT, PAGE, PROT_READ, MAP_SHARED, read_only, 0), 0);
+        assert_int_equal(engine->space_map(space, AT, PAGE, PROT_READ, MAP_SHARED, read_only, 0),
+                         0);
     }
     close(read_only);
     close(file);
@@ -166,8 +173,8 @@ static void test_shared_file(void **state)
     struct address_space *b = guest_space(GUEST_ARGS(guest_poke));
     int file = memfd_create("shared", MFD_CLOEXEC);
     assert_int_equal(ftruncate(file, 3 * PAGE), 0);
-    assert_int_equal(
-        engine->space_map(a, AT, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, PAGE), 0);
+    assert_int_equal(engine->space_map(a, AT, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, PAGE),
+                     0);
     assert_int_equal(
         engine->space_map(b, AT + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, PAGE), 0);
     struct arch_regs regs;
@@ -210,9 +217,8 @@ static void test_remap_advise(void **state)
     assert_int_equal(
         engine->space_remap(space, AT + 0x100000, 6 * PAGE, AT + 0x100000, 2 * PAGE, 0), 0);
     assert_int_equal(engine->copy_in(space, AT + 0x100000 + 2 * PAGE, &value, 8), -EFAULT);
-    assert_int_equal(engine->space_remap(space, AT + 0x100000, 2 * PAGE, AT, 2 * PAGE,
-                                         MREMAP_DONTUNMAP),
-                     0);
+    assert_int_equal(
+        engine->space_remap(space, AT + 0x100000, 2 * PAGE, AT, 2 * PAGE, MREMAP_DONTUNMAP), 0);
     assert_int_equal(guest_read64(space, AT + PAGE), 101);
     assert_int_equal(guest_read64(space, AT + 0x100000 + PAGE), 0);
 

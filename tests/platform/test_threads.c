@@ -264,9 +264,9 @@ static void test_atomic(void **state)
     guest_run_to_call(thread, &regs, SYS_getpid);
     struct arch_regs at_call = regs;
     guest_write64(space, DATA_ADDR + 8, 0x1111111122222222);
-    assert_int_equal(engine->thread_atomic(thread, DATA_ADDR + 8, PLATFORM_ATOMIC_CMPXCHG,
-                                           0x22222222, 7, &old),
-                     0);
+    assert_int_equal(
+        engine->thread_atomic(thread, DATA_ADDR + 8, PLATFORM_ATOMIC_CMPXCHG, 0x22222222, 7, &old),
+        0);
     assert_int_equal(old, 0x22222222);
     assert_int_equal(guest_read64(space, DATA_ADDR + 8), 0x1111111100000007);
     assert_int_equal(
@@ -279,15 +279,14 @@ static void test_atomic(void **state)
 
     /* Unmapped, read-only, misaligned, beyond a file's end, and not guest memory at all. */
     int file = memfd_create("empty", MFD_CLOEXEC);
-    assert_int_equal(engine->space_map(space, 0x800000, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                                       file, 0),
-                     0);
+    assert_int_equal(
+        engine->space_map(space, 0x800000, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0), 0);
     guest_map(space, 0x900000, PAGE, PROT_READ);
-    static const guest_addr bad[] = {0x500000, 0x900000, 0x800000, DATA_ADDR + 1, 0x21000, 0,
-                                     PLATFORM_GUEST_MAX};
+    static const guest_addr bad[] = {0x500000, 0x900000, 0x800000,          DATA_ADDR + 1,
+                                     0x21000,  0,        PLATFORM_GUEST_MAX};
     for (size_t i = 0; i < array_size(bad); i++) {
-        assert_int_equal(
-            engine->thread_atomic(thread, bad[i], PLATFORM_ATOMIC_CMPXCHG, 0, 1, &old), -EFAULT);
+        assert_int_equal(engine->thread_atomic(thread, bad[i], PLATFORM_ATOMIC_CMPXCHG, 0, 1, &old),
+                         -EFAULT);
     }
     assert_int_equal(engine->thread_atomic(thread, 0x500000, PLATFORM_ATOMIC_LOAD, 0, 0, &old),
                      -EFAULT);
@@ -397,10 +396,10 @@ static void test_free_any_state(void **state)
 }
 
 const struct CMUnitTest thread_tests[] = {
-    cmocka_unit_test(test_shared_memory),    cmocka_unit_test(test_many_callers),
-    cmocka_unit_test(test_churn),            cmocka_unit_test(test_interrupt_sticky),
-    cmocka_unit_test(test_interrupt_races),  cmocka_unit_test(test_interrupt_calls),
-    cmocka_unit_test(test_atomic),           cmocka_unit_test(test_cpu_time),
-    cmocka_unit_test(test_affinity),         cmocka_unit_test(test_free_any_state),
+    cmocka_unit_test(test_shared_memory),   cmocka_unit_test(test_many_callers),
+    cmocka_unit_test(test_churn),           cmocka_unit_test(test_interrupt_sticky),
+    cmocka_unit_test(test_interrupt_races), cmocka_unit_test(test_interrupt_calls),
+    cmocka_unit_test(test_atomic),          cmocka_unit_test(test_cpu_time),
+    cmocka_unit_test(test_affinity),        cmocka_unit_test(test_free_any_state),
 };
 const size_t thread_test_count = array_size(thread_tests);
