@@ -49,7 +49,7 @@ int vfs_access(const struct path *path, int mask)
 static int set_size(struct inode *inode, uint64_t size)
 {
     struct inode_attr attr = {.size = size};
-    mutex_lock(&inode->lock);
+    mutex_lock_nested(&inode->lock);
     int error = inode_remove_privs(inode);
     mutex_unlock(&inode->lock);
     return error != 0 ? error : inode_setattr(inode, &attr, INODE_SET_SIZE);

@@ -210,7 +210,7 @@ static ssize_t write_regular(struct file *file, struct uio *uio, uint64_t *posit
     append = append && (flags & RWF_NOAPPEND) == 0;
 #endif
     append = append || (flags & RWF_APPEND) != 0;
-    mutex_lock(&inode->lock);
+    mutex_lock_nested(&inode->lock);
     uint64_t offset = append ? inode->size : *position;
     ssize_t count = limit_write(file, uio, offset);
     if (count == 0) {
@@ -295,7 +295,7 @@ int file_readdir(struct file *file, struct dir_sink *sink)
         return -ENOTDIR;
     }
     mutex_lock(&file->lock);
-    mutex_lock(&inode->lock);
+    mutex_lock_nested(&inode->lock);
     int error = -ENOENT;
     if ((inode->flags & INODE_DEAD) == 0) {
         error = file->ops->readdir(file, sink, &file->position);
@@ -458,7 +458,7 @@ int file_allocate(struct file *file, int mode, uint64_t offset, uint64_t length)
     if (!file->ops->allocate) {
         return -EOPNOTSUPP;
     }
-    mutex_lock(&inode->lock);
+    mutex_lock_nested(&inode->lock);
     if ((mode & FALLOC_FL_KEEP_SIZE) == 0 && offset + length > inode->size &&
         offset + length > current.file_limit) {
         if (current_hooks.send_signal) {

@@ -69,7 +69,7 @@ ssize_t vfs_getxattr(const struct path *path, const char *name, void *value, siz
         return error;
     }
     struct inode *inode = path_inode(path);
-    mutex_lock(&inode->lock);
+    mutex_lock_nested(&inode->lock);
     ssize_t length = inode_getxattr(inode, name, value, size);
     mutex_unlock(&inode->lock);
     return length > 0 && size > 0 && (size_t)length > size ? -ERANGE : length;
@@ -89,7 +89,7 @@ int vfs_setxattr(const struct path *path, const char *name, const void *value, s
         return error;
     }
     struct inode *inode = path_inode(path);
-    mutex_lock(&inode->lock);
+    mutex_lock_nested(&inode->lock);
     error = inode_setxattr(inode, name, value, size, flags);
     if (error == 0) {
         inode_touch_locked(inode, INODE_SET_CTIME);
@@ -107,7 +107,7 @@ ssize_t vfs_listxattr(const struct path *path, char *list, size_t size)
     if (!inode) {
         return -ENOENT;
     }
-    mutex_lock(&inode->lock);
+    mutex_lock_nested(&inode->lock);
     ssize_t length = inode_listxattr(inode, list, size);
     mutex_unlock(&inode->lock);
     return length > 0 && size > 0 && (size_t)length > size ? -ERANGE : length;
@@ -120,7 +120,7 @@ int vfs_removexattr(const struct path *path, const char *name)
         return error;
     }
     struct inode *inode = path_inode(path);
-    mutex_lock(&inode->lock);
+    mutex_lock_nested(&inode->lock);
     error = inode_removexattr(inode, name);
     if (error == 0) {
         inode_touch_locked(inode, INODE_SET_CTIME);
