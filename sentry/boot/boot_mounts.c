@@ -1,0 +1,279 @@
+/* boot_mounts.c: the guest's file tree, from the launcher's list. Runs as guest root with umask 0. */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "gofer/client/client.h"
+#include "sentry/boot/control.h"
+#include "sentry/boot/internal.h"
+#include "sentry/core/current.h"
+#include "sentry/fs/dev/device.h"
+#if __has_include("sentry/fs/dev/devpts.h")
+#include "sentry/fs/dev/devpts.h"
+#define HAVE_DEVPTS 1
+#endif
+#include "sentry/fs/gofer/gofer_fs.h"
+#include "sentry/fs/overlay/overlay.h"
+#if __has_include("sentry/fs/proc/proc.h")
+#include "sentry/fs/proc/proc.h"
+#define HAVE_PROC 1
+#endif
+#if __has_include("sentry/fs/sys/sys.h")
+#include "sentry/fs/sys/sys.h"
+#define HAVE_SYS 1
+#endif
+#include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/vfs/fs_context.h"
+#include "sentry/vfs/inode.h"
+#include "sentry/vfs/mount.h"
+#include "sentry/vfs/name_ops.h"
+
+#define COW_MAX 64
+
+static struct gofer_client *client;
+
+/* The overlays whose changes are reported; filled at boot only. */
+static struct {
+    struct super *super;
+    const char *path;
+} cow_mounts[COW_MAX];
+static size_t cow_count;
+
+static atomic_llong tmpfs_bytes;
+static uint64_t tmpfs_limit;
+
+static int charge_tmpfs(int64_t bytes)
+{
+    int64_t now = atomic_fetch_add(&tmpfs_bytes, bytes) + bytes;
+    if (bytes > 0 && tmpfs_limit != SENTRY_NO_LIMIT && now > 0 && (uint64_t)now > tmpfs_limit) {
+        atomic_fetch_sub(&tmpfs_bytes, bytes);
+        boot_limit_hit("tmpfs", "the in-memory file systems are full", false);
+        return -ENOSPC;
+    }
+    return 0;
+}
+
+static int new_tmpfs(uint64_t size, const struct sentry_mount *mount, struct super **ret_super)
+{
+    struct tmpfs_options options = {.max_bytes = size == SENTRY_NO_LIMIT ? 0 : size,
+                                    .mode = mount->dir_mode,
+                                    .uid = mount->uid,
+                                    .gid = mount->gid};
+    return tmpfs_new(&options, ret_super);
+}
+
+static int new_gofer(const struct sentry_config *config, const struct sentry_mount *mount,
+                     bool *ret_read_only, struct super **ret_super)
+{
+    struct gofer_fs_options options = {.host_uid = config->uid, .guest_uid = config->uid,
+                                       .host_gid = config->gid, .guest_gid = config->gid};
+    struct super *lower = NULL;
+    int result = gofer_fs_new(client, mount->gofer_index, &options, &lower, ret_read_only);
+    if (result != 0 || mount->mode != SENTRY_MODE_COW) {
+        *ret_super = lower;
+        return result;
+    }
+    struct super *upper = NULL;
+    struct tmpfs_options upper_options = {0};
+    result = tmpfs_new(&upper_options, &upper);
+    if (result == 0) {
+        result = overlay_new(lower, upper, NULL, ret_super);
+    }
+    if (result == 0 && cow_count < COW_MAX) {
+        cow_mounts[cow_count].super = *ret_super;
+        cow_mounts[cow_count++].path = mount->path;
+    }
+    *ret_read_only = false;
+    return result;
+}
+
+static int make_super(const struct sentry_config *config, const struct sentry_mount *mount,
+                      unsigned *flags, struct super **ret_super)
+{
+    bool read_only = mount->mode == SENTRY_MODE_READ_ONLY;
+    int result;
+    switch (mount->kind) {
+    case SENTRY_MOUNT_GOFER: {
+        bool never_written = false;
+        result = new_gofer(config, mount, &never_written, ret_super);
+        *flags = (read_only ? MOUNT_READ_ONLY : 0U) | MOUNT_NO_DEV | MOUNT_RELATIME;
+        return result;
+    }
+    case SENTRY_MOUNT_TMPFS:
+        *flags = (read_only ? MOUNT_READ_ONLY : 0U) | MOUNT_RELATIME;
+        return new_tmpfs(mount->size, mount, ret_super);
+    case SENTRY_MOUNT_DEV:
+        *flags = MOUNT_NO_SUID | MOUNT_RELATIME;
+        return new_tmpfs(SENTRY_NO_LIMIT, mount, ret_super);
+    case SENTRY_MOUNT_PROC:
+        *flags = MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC | MOUNT_RELATIME;
+#ifdef HAVE_PROC
+        return proc_new(ret_super);
+#else
+        return new_tmpfs(0, mount, ret_super);
+#endif
+    case SENTRY_MOUNT_SYS:
+        *flags = MOUNT_READ_ONLY | MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC | MOUNT_RELATIME;
+#ifdef HAVE_SYS
+        return sys_new(ret_super);
+#else
+        return new_tmpfs(0, mount, ret_super);
+#endif
+    case SENTRY_MOUNT_DEVPTS:
+        *flags = MOUNT_NO_SUID | MOUNT_NO_EXEC | MOUNT_RELATIME;
+#ifdef HAVE_DEVPTS
+        return devpts_new(ret_super);
+#else
+        return new_tmpfs(0, mount, ret_super);
+#endif
+    default:
+        return -EINVAL;
+    }
+}
+
+/* Is the mount's source a directory? A gofer mount may be a single file. */
+static bool super_is_directory(const struct super *super)
+{
+    return S_ISDIR(super->root->mode);
+}
+
+static const char *source_name(const struct sentry_mount *mount)
+{
+    switch (mount->kind) {
+    case SENTRY_MOUNT_GOFER:
+        return mount->target ? mount->target : "host";
+    case SENTRY_MOUNT_PROC:
+        return "proc";
+    case SENTRY_MOUNT_SYS:
+        return "sysfs";
+    case SENTRY_MOUNT_DEVPTS:
+        return "devpts";
+    default:
+        return "tmpfs";
+    }
+}
+
+static int make_directory(const struct sentry_mount *mount)
+{
+    int result = mount_make_point(mount->path, true);
+    struct path path;
+    if (result == 0) {
+        result = path_walk(NULL, mount->path, WALK_FOLLOW, &path);
+    }
+    if (result != 0) {
+        return result;
+    }
+    struct inode_attr attr = {.mode = mount->dir_mode, .uid = mount->uid, .gid = mount->gid};
+    result = inode_setattr_unchecked(path_inode(&path), &attr,
+                                     INODE_SET_MODE | INODE_SET_UID | INODE_SET_GID);
+    path_unref(&path);
+    return result;
+}
+
+static int make_symlink(const struct sentry_mount *mount)
+{
+    char parent[PATH_MAX_LENGTH];
+    snprintf(parent, sizeof(parent), "%s", mount->path);
+    char *slash = strrchr(parent, '/');
+    if (slash && slash != parent) {
+        *slash = '\0';
+        int result = mount_make_point(parent, true);
+        if (result != 0) {
+            return result;
+        }
+    }
+    int result = vfs_symlink(mount->target, NULL, mount->path);
+    return result == -EEXIST ? 0 : result;
+}
+
+static int mount_first(struct super *super, const struct sentry_mount *mount, unsigned flags)
+{
+    struct path root;
+    int result = mount_root(super, source_name(mount), flags, &root);
+    if (result != 0) {
+        return result;
+    }
+    struct fs_context *fs = fs_context_new(&root, &root, 0);
+    path_unref(&root);
+    current.fs = fs;
+    return fs ? 0 : -ENOMEM;
+}
+
+static int mount_one(const struct sentry_config *config, size_t index)
+{
+    const struct sentry_mount *mount = &config->mounts[index];
+    if (mount->kind == SENTRY_MOUNT_DIRECTORY) {
+        return make_directory(mount);
+    }
+    if (mount->kind == SENTRY_MOUNT_SYMLINK) {
+        return make_symlink(mount);
+    }
+    unsigned flags = 0;
+    struct super *super = NULL;
+    int result = make_super(config, mount, &flags, &super);
+    if (result != 0) {
+        return result;
+    }
+    if (index == 0) {
+        return mount_first(super, mount, flags);
+    }
+    result = mount_make_point(mount->path, super_is_directory(super));
+    struct path point;
+    if (result == 0) {
+        result = path_walk(NULL, mount->path, WALK_FOLLOW, &point);
+    }
+    if (result != 0) {
+        super_unref(super);
+        return result;
+    }
+    result = mount_add(super, source_name(mount), flags, &point);
+    path_unref(&point);
+    if (result == 0 && mount->kind == SENTRY_MOUNT_DEV) {
+        result = device_populate();
+    }
+    return result;
+}
+
+int boot_mounts(const struct sentry_config *config, char *text, size_t text_size)
+{
+    tmpfs_limit = config->limits.tmpfs;
+    tmpfs_account.charge = charge_tmpfs;
+    if (config->gofer_fd >= 0) {
+        int result = gofer_client_new(config->gofer_fd, &client);
+        if (result != 0) {
+            snprintf(text, text_size, "cannot talk to the gofer: %s", strerror(-result));
+            return result;
+        }
+    }
+    for (size_t i = 0; i < config->mount_count; i++) {
+        int result = mount_one(config, i);
+        if (result != 0) {
+            snprintf(text, text_size, "cannot set up %s: %s", config->mounts[i].path,
+                     strerror(-result));
+            return result;
+        }
+    }
+    return 0;
+}
+
+bool boot_has_changes(void)
+{
+    return cow_count > 0;
+}
+
+static int send_change(const struct overlay_change *change, void *context)
+{
+    (void)context;
+    (void)change;
+    return 0;
+}
+
+void boot_send_changes(const struct sentry_config *config)
+{
+    for (size_t i = 0; i < cow_count; i++) {
+        ignore_result(overlay_for_each_change(cow_mounts[i].super, send_change, (void *)(uintptr_t)config));
+    }
+}
