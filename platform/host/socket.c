@@ -4,8 +4,10 @@
 #include "platform/host/socket.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,4 +99,11 @@ bool host_socket_hung_up(int socket)
 {
     struct pollfd entry = {.fd = socket, .events = 0};
     return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+bool host_socket_drained(int socket)
+{
+    /* Linux: unix_ioctl(), the bytes of ours that the receiver has not taken. */
+    int queued = 0;
+    return ioctl(socket, SIOCOUTQ, &queued) == 0 && queued == 0;
 }

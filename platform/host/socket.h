@@ -23,3 +23,5 @@ int host_socket_send_fds(int socket, const int *fds, size_t count) must_check;
 int host_socket_receive_pid(int socket, pid_t *ret_pid) must_check;
 /* Has the other end been closed by all who held it? */
 bool host_socket_hung_up(int socket);
+/* Have all messages sent from this end been received? */
+bool host_socket_drained(int socket);

@@ -99,6 +99,12 @@ int stub_call_locked(struct stub *stub, const struct stub_op *ops, size_t count,
     if (rc != 0) {
         return rc;
     }
+    /* A guest that spoils the message header makes recvmsg(2) fail and leave the message: the next
+     * mapping would get this one's file. */
+    if (fd_count != 0 && !host_socket_drained(stub->socket)) {
+        stub_kill(stub);
+        return PLATFORM_DEAD;
+    }
     for (size_t i = 0; i < count; i++) {
         ret_results[i] = *(volatile int64_t *)&stub->reply->results[i];
     }

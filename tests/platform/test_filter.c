@@ -162,6 +162,26 @@ static void test_allowed(void **state)
     stub_free(stub);
 }
 
+/* Descriptors that the service thread did not take must never reach a later mapping. */
+static void test_descriptor_not_taken(void **state)
+{
+    (void)state;
+    struct stub *stub;
+    int64_t results[3];
+    assert_int_equal(stub_fork(template_stub, &stub), 0);
+    int file = memfd_create("first", MFD_CLOEXEC);
+    assert_true(file >= 0);
+    mutex_lock(&stub->service);
+    struct stub_op receive = stub_op_receive(stub, 1);
+    /* As a guest thread would at this moment: msg_iovlen beyond what Linux takes. */
+    memset(stub->reply->data, 0xff, 64);
+    int rc = stub_call_locked(stub, &receive, 1, &file, 1, results);
+    mutex_unlock(&stub->service);
+    assert_int_equal(rc, PLATFORM_DEAD);
+    close(file);
+    stub_free(stub);
+}
+
 /* What the host shows of a stub: confined, without capabilities to gain, one thread, one fd. */
 static void test_confinement(void **state)
 {
@@ -237,6 +257,7 @@ static void test_stub_gadgets(void **state)
 const struct CMUnitTest filter_tests[] = {
     cmocka_unit_test_setup_teardown(test_allowed, start_template, stop_template),
     cmocka_unit_test_setup_teardown(test_forbidden, start_template, stop_template),
+    cmocka_unit_test_setup_teardown(test_descriptor_not_taken, start_template, stop_template),
     cmocka_unit_test_setup_teardown(test_confinement, start_template, stop_template),
     cmocka_unit_test(test_stub_gadgets),
 };
