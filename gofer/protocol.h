@@ -52,11 +52,11 @@ struct gofer_attr {
     uint64_t ino;
     uint64_t rdev;
     uint64_t size;
-    uint64_t blocks; /* of 512 bytes */
+    uint64_t blocks;                              /* of 512 bytes */
     struct gofer_time atime, mtime, ctime, btime; /* btime 0.0: not known */
-    uint32_t dev_id; /* small number per host device, the same for the whole connection */
-    uint32_t mode;   /* type and permissions */
-    uint32_t nlink; /* 0 in a list: only ino and the type in mode are known */
+    uint32_t dev_id;   /* small number per host device, the same for the whole connection */
+    uint32_t mode;     /* type and permissions */
+    uint32_t nlink;    /* 0 in a list: only ino and the type in mode are known */
     uint32_t uid, gid; /* as the host says */
     uint32_t blksize;
     uint32_t access; /* enum gofer_access */
@@ -171,7 +171,8 @@ enum gofer_open_result {
 
 struct gofer_open_request {
     uint64_t fid;
-    uint32_t flags; /* O_RDONLY/O_WRONLY/O_RDWR, O_TRUNC, O_APPEND, O_SYNC, O_DSYNC, O_NOATIME, O_DIRECT */
+    uint32_t flags; /* O_RDONLY/O_WRONLY/O_RDWR, O_TRUNC, O_APPEND, O_SYNC, O_DSYNC, O_NOATIME,
+                       O_DIRECT */
     uint32_t reserved;
 };
 struct gofer_open_reply {

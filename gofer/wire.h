@@ -36,8 +36,8 @@ struct wire_request {
 };
 
 /*
- * buffer is aligned to 8. -EBADMSG: not a well-formed request; ret_request->header is then set when at
- * least a header was there, else NULL. The tail was checked against the lengths in the body.
+ * buffer is aligned to 8. -EBADMSG: not a well-formed request; ret_request->header is then set when
+ * at least a header was there, else NULL. The tail was checked against the lengths in the body.
  */
 int wire_request_decode(const void *buffer, size_t length,
                         struct wire_request *ret_request) must_check;
@@ -68,8 +68,8 @@ size_t wire_list_entry_size(size_t name_length);
 /* One message, with fd (or -1). 0 or negative errno; -EPIPE when the peer is gone. */
 int wire_send(int socket, const struct iovec *parts, size_t count, int fd) must_check;
 /*
- * One message of at most size bytes. Returns its length, 0 at the end of the connection, -EMSGSIZE for a longer
- * one (consumed). ret_fd NULL: descriptors are not accepted. *ret_fd: -1: none came; -EMFILE: one came but
- * the descriptor table had no room for it.
+ * One message of at most size bytes. Returns its length, 0 at the end of the connection, -EMSGSIZE
+ * for a longer one (consumed). ret_fd NULL: descriptors are not accepted. *ret_fd: -1: none came;
+ * -EMFILE: one came but the descriptor table had no room for it.
  */
 ssize_t wire_receive(int socket, void *buffer, size_t size, int *ret_fd) must_check;

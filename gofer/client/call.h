@@ -1,8 +1,8 @@
 /*
  * call.h: one round trip; shared by the files of gofer/client.
  *
- * gofer_call_begin takes the connection, sends and receives; the caller reads the reply in place and then calls
- * gofer_call_end. Between the two the client's mutex is held.
+ * gofer_call_begin takes the connection, sends and receives; the caller reads the reply in place
+ * and then calls gofer_call_end. Between the two the client's mutex is held.
  */
 #pragma once
 
@@ -29,8 +29,8 @@ struct gofer_call {
 };
 
 /*
- * body: the fixed request; tail: what follows it, at most 3 parts. On success the reply's error is 0 and the client
- * is locked until gofer_call_end. On failure nothing is locked.
+ * body: the fixed request; tail: what follows it, at most 3 parts. On success the reply's error is
+ * 0 and the client is locked until gofer_call_end. On failure nothing is locked.
  */
 int gofer_call_begin(struct gofer_client *client, uint16_t id, const void *body,
                      const struct iovec *tail, size_t tail_count,

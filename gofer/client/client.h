@@ -1,19 +1,17 @@
 /*
  * client.h: the sentry's side of the gofer connection.
  *
- * Every call is one blocking round trip; any thread may call (one mutex, RANK_GOFER, covers request and
- * reply). All functions return 0 or a negative errno of the host operation, and also:
- *   -EIO     the gofer is gone or answered nonsense; every later call fails the same way at once
- *   -ESTALE  the host object behind a fid was replaced or removed by somebody else: walk again
- *   -ENFILE  the server's limit of fids
- *   -EDQUOT  a quota of the policy
- * Policy refusals arrive as the errno the guest shall see (ENOENT, EACCES, EROFS, EPERM), EXDEV for
- * moves that would cross a border of the policy.
+ * Every call is one blocking round trip; any thread may call (one mutex, RANK_GOFER, covers request
+ * and reply). All functions return 0 or a negative errno of the host operation, and also: -EIO the
+ * gofer is gone or answered nonsense; every later call fails the same way at once -ESTALE  the host
+ * object behind a fid was replaced or removed by somebody else: walk again -ENFILE  the server's
+ * limit of fids -EDQUOT  a quota of the policy Policy refusals arrive as the errno the guest shall
+ * see (ENOENT, EACCES, EROFS, EPERM), EXDEV for moves that would cross a border of the policy.
  *
- * A fid (uint64_t, never 0) is owned by whoever received it and given back with gofer_release once for
- * each time it was returned: two walks to one object give the same fid and need two releases. A fid
- * stays valid after its name was removed (the object lives on) or renamed (it follows).
- * Names are one component: not empty, no '/', not "." or "..", at most GOFER_NAME_MAX bytes.
+ * A fid (uint64_t, never 0) is owned by whoever received it and given back with gofer_release once
+ * for each time it was returned: two walks to one object give the same fid and need two releases. A
+ * fid stays valid after its name was removed (the object lives on) or renamed (it follows). Names
+ * are one component: not empty, no '/', not "." or "..", at most GOFER_NAME_MAX bytes.
  */
 #pragma once
 
@@ -64,19 +62,20 @@ int gofer_walk(struct gofer_client *client, uint64_t fid, const char *name,
                struct gofer_object *ret_object) must_check;
 
 struct gofer_walk_result {
-    size_t count;   /* objects stored */
-    int error;      /* why names[count] was not found, or why the open of the last failed; 0 */
-    int fd;         /* owned by the caller; -1: none */
-    uint32_t open_result; /* enum gofer_open_result when an open was asked for and error is 0; else 0 */
+    size_t count; /* objects stored */
+    int error;    /* why names[count] was not found, or why the open of the last failed; 0 */
+    int fd;       /* owned by the caller; -1: none */
+    uint32_t
+        open_result; /* enum gofer_open_result when an open was asked for and error is 0; else 0 */
     char target[GOFER_TARGET_MAX + 1]; /* when the last object is a symbolic link; else "" */
 };
 
 /*
- * Walks up to GOFER_WALK_MAX names in one round trip and stops after the first failure or symbolic link
- * (which is stored). open_flags: as gofer_open, applied when all names were found and the last
- * object is a regular file (otherwise nothing is opened and open_result is 0); GOFER_NO_OPEN for none.
- * The function's own result is negative only when the request as a whole failed. All stored fids are
- * the caller's.
+ * Walks up to GOFER_WALK_MAX names in one round trip and stops after the first failure or symbolic
+ * link (which is stored). open_flags: as gofer_open, applied when all names were found and the last
+ * object is a regular file (otherwise nothing is opened and open_result is 0); GOFER_NO_OPEN for
+ * none. The function's own result is negative only when the request as a whole failed. All stored
+ * fids are the caller's.
  */
 int gofer_walk_many(struct gofer_client *client, uint64_t fid, const char *const *names,
                     size_t count, uint32_t open_flags, struct gofer_object *ret_objects,
@@ -104,26 +103,28 @@ int gofer_list(struct gofer_client *client, uint64_t fid, uint64_t cookie,
 bool gofer_listing_next(struct gofer_listing *listing, struct gofer_dirent *ret_entry);
 void gofer_listing_fini(struct gofer_listing *listing);
 
-int gofer_getattr(struct gofer_client *client, uint64_t fid, struct gofer_attr *ret_attr) must_check;
+int gofer_getattr(struct gofer_client *client, uint64_t fid,
+                  struct gofer_attr *ret_attr) must_check;
 /* size at least GOFER_TARGET_MAX + 1. The target is NUL-terminated. */
 int gofer_readlink(struct gofer_client *client, uint64_t fid, char *target, size_t size) must_check;
 int gofer_statfs(struct gofer_client *client, uint64_t fid,
                  struct gofer_statfs_reply *ret_statfs) must_check;
 
 /*
- * Opens a regular file. flags: access mode, O_TRUNC, O_APPEND, O_SYNC, O_DSYNC, O_NOATIME, O_DIRECT; others
- * are -EINVAL. Not a regular file: directories -EISDIR, links -ELOOP, sockets and devices -ENXIO, fifos -ENXIO
- * (they never reach the host: the sentry has its own). *ret_fd is the caller's, close-on-exec, or -1.
- * ret_result: GOFER_OPEN_FD, or GOFER_OPEN_WRITE_MESSAGE when the file is under a byte quota and was opened
- * for writing: then write with gofer_write, size with gofer_setattr and gofer_allocate; *ret_fd is for
- * reading, or -1 (then gofer_read).
+ * Opens a regular file. flags: access mode, O_TRUNC, O_APPEND, O_SYNC, O_DSYNC, O_NOATIME,
+ * O_DIRECT; others are -EINVAL. Not a regular file: directories -EISDIR, links -ELOOP, sockets and
+ * devices -ENXIO, fifos -ENXIO (they never reach the host: the sentry has its own). *ret_fd is the
+ * caller's, close-on-exec, or -1. ret_result: GOFER_OPEN_FD, or GOFER_OPEN_WRITE_MESSAGE when the
+ * file is under a byte quota and was opened for writing: then write with gofer_write, size with
+ * gofer_setattr and gofer_allocate; *ret_fd is for reading, or -1 (then gofer_read).
  */
 int gofer_open(struct gofer_client *client, uint64_t fid, uint32_t flags, int *ret_fd,
                uint32_t *ret_result) must_check;
 /* Up to GOFER_DATA_MAX bytes are moved; returns the count, 0 at the end of the file. */
 ssize_t gofer_read(struct gofer_client *client, uint64_t fid, void *data, size_t length,
                    uint64_t offset) must_check;
-/* flags: enum gofer_write_flag (APPEND ignores offset). ret_size, which may be NULL: the file's size afterwards. */
+/* flags: enum gofer_write_flag (APPEND ignores offset). ret_size, which may be NULL: the file's
+ * size afterwards. */
 ssize_t gofer_write(struct gofer_client *client, uint64_t fid, const void *data, size_t length,
                     uint64_t offset, uint32_t flags, uint64_t *ret_size) must_check;
 /* fallocate(2). */
@@ -131,7 +132,8 @@ int gofer_allocate(struct gofer_client *client, uint64_t fid, uint32_t mode, uin
                    uint64_t length, struct gofer_attr *ret_attr) must_check;
 int gofer_fsync(struct gofer_client *client, uint64_t fid, bool data_only) must_check;
 
-/* uid, gid: GOFER_NO_ID leaves the host's choice; an id the gofer may not give is left without an error. */
+/* uid, gid: GOFER_NO_ID leaves the host's choice; an id the gofer may not give is left without an
+ * error. */
 struct gofer_new_file {
     uint32_t mode; /* umask applied already */
     uint32_t uid, gid;
@@ -169,7 +171,8 @@ struct gofer_change {
 int gofer_setattr(struct gofer_client *client, uint64_t fid, const struct gofer_change *change,
                   struct gofer_attr *ret_attr) must_check;
 
-/* user.* only; other names: -EOPNOTSUPP (list leaves them out). size 0 asks for the length; too small: -ERANGE. */
+/* user.* only; other names: -EOPNOTSUPP (list leaves them out). size 0 asks for the length; too
+ * small: -ERANGE. */
 ssize_t gofer_getxattr(struct gofer_client *client, uint64_t fid, const char *name, void *value,
                        size_t size) must_check;
 ssize_t gofer_listxattr(struct gofer_client *client, uint64_t fid, char *list,
@@ -178,7 +181,8 @@ int gofer_setxattr(struct gofer_client *client, uint64_t fid, const char *name, 
                    size_t size, uint32_t flags) must_check;
 int gofer_removexattr(struct gofer_client *client, uint64_t fid, const char *name) must_check;
 
-/* Gives one reference to fid back. Batched: sent with the next full batch or gofer_flush. Fid 0 does nothing. */
+/* Gives one reference to fid back. Batched: sent with the next full batch or gofer_flush. Fid 0
+ * does nothing. */
 void gofer_release(struct gofer_client *client, uint64_t fid);
 /* Sends the batch now: when a removed file should free its disk space at once. */
 void gofer_flush(struct gofer_client *client);

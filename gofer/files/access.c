@@ -1,8 +1,8 @@
 /*
  * access.c: what policy and mount allow for an object or a name, and the audit lines about it.
  *
- * A path is judged by the names that lead to it from its mount; the verdict of a node is cached until
- * any directory is renamed (nodes.age).
+ * A path is judged by the names that lead to it from its mount; the verdict of a node is cached
+ * until any directory is renamed (nodes.age).
  */
 #include <errno.h>
 #include <string.h>
@@ -160,7 +160,7 @@ static void write_event(struct session *session, struct node *node, const char *
         verdict->rule >= 0 ? &session->policy->rules[verdict->rule] : NULL;
     const char *reason = rule ? rule->reason : NULL;
     if (error && !rule) {
-        reason = verdict->kernel_fs ? "a file system of the host kernel"
+        reason = verdict->kernel_fs                     ? "a file system of the host kernel"
                  : verdict->access <= GOFER_ACCESS_DENY ? "the policy's default"
                                                         : "the mount's mode";
     }

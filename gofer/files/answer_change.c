@@ -1,9 +1,9 @@
 /*
  * answer_change.c: answers that make, remove and move names.
  *
- * A name is judged where it stands, not its directory: a rule may open one name in a closed directory. What a
- * directory holds must be judged the same before and after a move, else the move is EXDEV and the guest copies,
- * which the policy then sees file by file.
+ * A name is judged where it stands, not its directory: a rule may open one name in a closed
+ * directory. What a directory holds must be judged the same before and after a move, else the move
+ * is EXDEV and the guest copies, which the policy then sees file by file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,8 +85,7 @@ static int place_new(struct session *session, uint64_t dir, const uint8_t *bytes
 static uint32_t allowed_mode(const struct session *session, uint32_t mode, bool directory)
 {
     mode &= 07777;
-    return directory || session->config->allow_setid ? mode
-                                                     : mode & ~(uint32_t)(S_ISUID | S_ISGID);
+    return directory || session->config->allow_setid ? mode : mode & ~(uint32_t)(S_ISUID | S_ISGID);
 }
 
 /* The node and attributes of what was just made at place. */
@@ -104,8 +103,8 @@ static int place_made(struct session *session, struct place *place, uint32_t uid
     if (error) {
         return error;
     }
-    bool chowns = (uid != GOFER_NO_ID && uid != stat.stx_uid) ||
-                  (gid != GOFER_NO_ID && gid != stat.stx_gid);
+    bool chowns =
+        (uid != GOFER_NO_ID && uid != stat.stx_uid) || (gid != GOFER_NO_ID && gid != stat.stx_gid);
     if (chowns && session->privileged && nodes_open(&session->nodes, node, &fd) == 0) {
         /* Not every file system or user can: the guest's ids are the sentry's business. */
         ignore_result(fchownat(fd, "", uid, gid, AT_EMPTY_PATH));
@@ -255,8 +254,8 @@ static int link_source(struct session *session, struct node *node, const struct 
     if (!error) {
         error = access_check(session, node, NULL, &verdict, ACCESS_WRITE);
     }
-    if (!error && (verdict.access != place->verdict.access ||
-                   verdict.quotas != place->verdict.quotas)) {
+    if (!error &&
+        (verdict.access != place->verdict.access || verdict.quotas != place->verdict.quotas)) {
         error = -EXDEV;
     }
     if (!error && (!node->key || !node->attached)) {
@@ -304,7 +303,8 @@ int answer_link(struct session *session, const struct wire_request *request, voi
     return error ? error : object_attr_now(session, target, &result->attr);
 }
 
-/* Before the name of place goes: keeps a known object reachable. Returns bytes to give back at once. */
+/* Before the name of place goes: keeps a known object reachable. Returns bytes to give back at
+ * once. */
 static uint64_t prepare_removal(struct session *session, struct place *place)
 {
     bool last = place->stat.stx_nlink == 1 && S_ISREG(place->stat.stx_mode);
@@ -375,8 +375,8 @@ static int move_allowed(struct session *session, const struct place *from, const
     if (from->dir->mount != to->dir->mount || from->verdict.quotas != to->verdict.quotas) {
         return -EXDEV;
     }
-    bool directory = S_ISDIR(from->stat.stx_mode) ||
-                     ((flags & RENAME_EXCHANGE) && S_ISDIR(to->stat.stx_mode));
+    bool directory =
+        S_ISDIR(from->stat.stx_mode) || ((flags & RENAME_EXCHANGE) && S_ISDIR(to->stat.stx_mode));
     if (directory && !policy_same_beneath(session->policy, old_state, new_state)) {
         return access_refuse(session, to->dir, to->name, &to->verdict, -EXDEV);
     }

@@ -1,8 +1,8 @@
 /*
  * answer_list.c: directories with the attributes of their entries, a message-full at a time.
  *
- * A few directories stay open between messages: a cookie is a host offset, and going on in the same open
- * directory is the one case that every host file system does well. Any other cookie seeks.
+ * A few directories stay open between messages: a cookie is a host offset, and going on in the same
+ * open directory is the one case that every host file system does well. Any other cookie seeks.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -85,8 +85,8 @@ static int stream_peek(struct session_stream *stream, struct dirent64 **ret_entr
         stream->length = (size_t)length;
         stream->position = 0;
     }
-    *ret_entry = stream->length ? (struct dirent64 *)(void *)(stream->buffer + stream->position)
-                                : NULL;
+    *ret_entry =
+        stream->length ? (struct dirent64 *)(void *)(stream->buffer + stream->position) : NULL;
     return 0;
 }
 

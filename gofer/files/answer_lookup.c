@@ -99,8 +99,7 @@ int answer_walk_many(struct session *session, const struct wire_request *request
     }
     if (result->count > 0 && !result->error) {
         if (node->type == S_IFLNK) {
-            result->target_length =
-                read_target(session, node, answer->tail + answer->tail_length);
+            result->target_length = read_target(session, node, answer->tail + answer->tail_length);
             answer->tail_length += result->target_length;
         } else if (result->count == body->count && node->type == S_IFREG &&
                    body->open_flags != GOFER_NO_OPEN) {

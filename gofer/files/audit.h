@@ -1,9 +1,9 @@
 /*
  * audit.h: one JSON line per denial, or per access, to the audit descriptor.
  *
- * Bounded so that a hostile guest cannot fill a disk: at most AUDIT_LINES_PER_SECOND lines in a second and
- * AUDIT_LINES_MAX in all; what is left out is counted, and the count is written with the next line that may be,
- * and at the end.
+ * Bounded so that a hostile guest cannot fill a disk: at most AUDIT_LINES_PER_SECOND lines in a
+ * second and AUDIT_LINES_MAX in all; what is left out is counted, and the count is written with the
+ * next line that may be, and at the end.
  */
 #pragma once
 

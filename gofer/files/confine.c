@@ -1,5 +1,6 @@
 /*
- * confine.c: descriptors, capabilities and Landlock. The system call filter is in confine_syscalls.c.
+ * confine.c: descriptors, capabilities and Landlock. The system call filter is in
+ * confine_syscalls.c.
  *
  * None of this needs privileges or namespaces.
  */
@@ -18,14 +19,13 @@
 #include "platform/base/log.h"
 
 /* Newer than the headers we build with. */
-#define FS_REFER            (UINT64_C(1) << 13)
-#define FS_TRUNCATE         (UINT64_C(1) << 14)
-#define FS_IOCTL_DEV        (UINT64_C(1) << 15)
-#define NET_ALL             UINT64_C(3)
-#define SCOPE_ALL           UINT64_C(3)
-#define FS_FIRST_ABI        ((UINT64_C(1) << 13) - 1)
-#define FS_FILE_RIGHTS                                                                             \
-    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
+#define FS_REFER       (UINT64_C(1) << 13)
+#define FS_TRUNCATE    (UINT64_C(1) << 14)
+#define FS_IOCTL_DEV   (UINT64_C(1) << 15)
+#define NET_ALL        UINT64_C(3)
+#define SCOPE_ALL      UINT64_C(3)
+#define FS_FIRST_ABI   ((UINT64_C(1) << 13) - 1)
+#define FS_FILE_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
 
 struct ruleset {
     uint64_t fs, net, scoped;
@@ -119,7 +119,8 @@ static uint64_t root_rights(const struct confine_root *root)
                   LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_MAKE_FIFO;
     }
     if (root->deletable) {
-        /* A move makes the moved, whatever it is, anew: sockets and devices that are there may move too. */
+        /* A move makes the moved, whatever it is, anew: sockets and devices that are there may move
+         * too. */
         rights |= LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
                   LANDLOCK_ACCESS_FS_MAKE_SOCK;
     }

@@ -9,7 +9,7 @@
 #include "platform/base/compiler.h"
 
 struct confine_root {
-    int fd;         /* O_PATH, directory or file */
+    int fd; /* O_PATH, directory or file */
     bool directory;
     bool writable;
     bool deletable; /* names may be removed and replaced */
@@ -27,9 +27,11 @@ struct confine_config {
 
 /* Closes everything but the kept; descriptors 0 to 2 that are not kept become /dev/null. */
 int confine_descriptors(const struct confine_config *config) must_check;
-/* Drops capabilities but those that reading (and, with writable, changing) files of others takes. */
+/* Drops capabilities but those that reading (and, with writable, changing) files of others takes.
+ */
 int confine_capabilities(const struct confine_config *config, bool *ret_may_chown) must_check;
-/* Restricts opening and naming to the roots. 0 also where the host has no Landlock, unless it is required: -EOPNOTSUPP. */
+/* Restricts opening and naming to the roots. 0 also where the host has no Landlock, unless it is
+ * required: -EOPNOTSUPP. */
 int confine_landlock(const struct confine_config *config) must_check;
 /* The allow-list of host calls; any other kills the process. Last. */
 int confine_syscalls(const struct confine_config *config) must_check;

@@ -1,8 +1,9 @@
 /*
- * confine_syscalls.c: the host calls that the gofer may make once it serves. Each row names its caller.
+ * confine_syscalls.c: the host calls that the gofer may make once it serves. Each row names its
+ * caller.
  *
- * Without a writable mount the changing half is absent. Paths cannot be checked by a filter: that is
- * Landlock's part (opening, naming) and the reason why stat-like calls must carry their flags.
+ * Without a writable mount the changing half is absent. Paths cannot be checked by a filter: that
+ * is Landlock's part (opening, naming) and the reason why stat-like calls must carry their flags.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +24,11 @@
 #endif
 #endif
 
-#define ALLOW(call, ...) allow(filter, SCMP_SYS(call), call_args(__VA_ARGS__), call_count(__VA_ARGS__))
-#define call_args(...)  (const struct scmp_arg_cmp[]){{0}, ##__VA_ARGS__} + 1
-#define call_count(...) (sizeof((const struct scmp_arg_cmp[]){{0}, ##__VA_ARGS__}) / sizeof(struct scmp_arg_cmp) - 1)
+#define ALLOW(call, ...)                                                                           \
+    allow(filter, SCMP_SYS(call), call_args(__VA_ARGS__), call_count(__VA_ARGS__))
+#define call_args(...) (const struct scmp_arg_cmp[]){{0}, ##__VA_ARGS__} + 1
+#define call_count(...)                                                                            \
+    (sizeof((const struct scmp_arg_cmp[]){{0}, ##__VA_ARGS__}) / sizeof(struct scmp_arg_cmp) - 1)
 
 static int allow(scmp_filter_ctx filter, int call, const struct scmp_arg_cmp *args, size_t count)
 {
@@ -51,7 +54,7 @@ static int allow_process(scmp_filter_ctx filter)
     error |= ALLOW(munmap);
     error |= ALLOW(mremap);
     error |= ALLOW(madvise);
-    error |= ALLOW(getrandom); /* malloc's first use in newer libc */
+    error |= ALLOW(getrandom);     /* malloc's first use in newer libc */
     error |= ALLOW(clock_gettime); /* audit, where the vDSO cannot answer */
     error |= ALLOW(exit_group);
     error |= ALLOW(rt_sigreturn);
@@ -77,11 +80,11 @@ static int allow_reading(scmp_filter_ctx filter, const struct confine_config *co
     error |= ALLOW(statx, has(2, AT_EMPTY_PATH, AT_EMPTY_PATH)); /* node_fd_stat */
     error |= ALLOW(statx, has(2, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW,
                               AT_SYMLINK_NOFOLLOW)); /* node_lookup_stat */
-    error |= ALLOW(fstatfs);    /* answer_statfs, device_is_kernel */
-    error |= ALLOW(getdents64); /* answer_list */
-    error |= ALLOW(lseek);      /* answer_list */
-    error |= ALLOW(readlinkat); /* answer_readlink */
-    error |= ALLOW(pread64);    /* answer_read */
+    error |= ALLOW(fstatfs);                         /* answer_statfs, device_is_kernel */
+    error |= ALLOW(getdents64);                      /* answer_list */
+    error |= ALLOW(lseek);                           /* answer_list */
+    error |= ALLOW(readlinkat);                      /* answer_readlink */
+    error |= ALLOW(pread64);                         /* answer_read */
     error |= ALLOW(fgetxattr);
     error |= ALLOW(flistxattr);
     error |= ALLOW(fsync);

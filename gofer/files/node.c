@@ -1,8 +1,9 @@
 /*
  * node.c: the tree of known objects, its descriptors, and the only host lookups by name.
  *
- * Invariants: an attached node is in by_key under (parent->id, name); every node but a root holds its parent
- * (children); a descriptor is in the lru unless pinned or a root's. Cycles cannot arise: nodes_move checks.
+ * Invariants: an attached node is in by_key under (parent->id, name); every node but a root holds
+ * its parent (children); a descriptor is in the lru unless pinned or a root's. Cycles cannot arise:
+ * nodes_move checks.
  */
 #include "gofer/files/node.h"
 
@@ -63,8 +64,10 @@ bool node_is(const struct node *node, const struct statx *stat)
 
 void nodes_init(struct nodes *nodes, uint32_t limit, uint32_t open_limit)
 {
-    *nodes = (struct nodes){
-        .limit = limit, .open_limit = max_of(open_limit, (uint32_t)NODE_OPEN_MIN), .first_free = NO_SLOT, .age = 1};
+    *nodes = (struct nodes){.limit = limit,
+                            .open_limit = max_of(open_limit, (uint32_t)NODE_OPEN_MIN),
+                            .first_free = NO_SLOT,
+                            .age = 1};
     TAILQ_INIT(&nodes->lru);
 }
 

@@ -1,14 +1,15 @@
 /*
  * node.h: the host objects that the client knows, as a tree of names beneath the mount roots.
  *
- * A node is found by its id (the fid) or by (parent, name). It lives while the client holds references
- * (lookups) or children stand beneath it. A node is an identity (device, inode, type) and a way to reach it: an
- * O_PATH descriptor when one is open, else the descriptor of the parent and the name. Descriptors
- * are closed least-recently-used first when there are too many, and whoever reopens one checks that the
- * identity is still the same: a name that now leads elsewhere is -ESTALE, never another object.
+ * A node is found by its id (the fid) or by (parent, name). It lives while the client holds
+ * references (lookups) or children stand beneath it. A node is an identity (device, inode, type)
+ * and a way to reach it: an O_PATH descriptor when one is open, else the descriptor of the parent
+ * and the name. Descriptors are closed least-recently-used first when there are too many, and
+ * whoever reopens one checks that the identity is still the same: a name that now leads elsewhere
+ * is -ESTALE, never another object.
  *
- * Lookups never leave a root: one component at a time, openat2 beneath the parent's descriptor, no symbolic and no
- * magic links. Single-threaded.
+ * Lookups never leave a root: one component at a time, openat2 beneath the parent's descriptor, no
+ * symbolic and no magic links. Single-threaded.
  */
 #pragma once
 
@@ -33,14 +34,14 @@ struct node_key {
 /* What the policy and the mount allow for a path; cached until a directory moves. */
 struct node_verdict {
     enum gofer_access access;
-    bool passage; /* a directory that may only be walked and listed */
+    bool passage;   /* a directory that may only be walked and listed */
     bool kernel_fs; /* on a file system of the host kernel, not of files */
     int rule;
     uint32_t quotas;
 };
 
 struct node {
-    UT_hash_handle hh; /* by key; only while attached */
+    UT_hash_handle hh;    /* by key; only while attached */
     struct node_key *key; /* NULL: a root */
     struct node *parent;
     uint64_t id;
@@ -55,7 +56,7 @@ struct node {
     TAILQ_ENTRY(node) lru; /* while fd >= 0 and not pinned */
 
     uint64_t ino;
-    uint64_t dev; /* host's */
+    uint64_t dev;  /* host's */
     uint32_t type; /* S_IFMT bits */
 
     uint64_t verdict_age; /* nodes.age when the verdict was made; 0: none */
@@ -80,7 +81,7 @@ struct nodes {
     uint32_t open_count, pinned_count, open_limit;
     struct node *held[NODE_HELD_MAX]; /* for this request */
     uint32_t held_count;
-    uint64_t age; /* grows when paths change: from 1 */
+    uint64_t age;                       /* grows when paths change: from 1 */
     struct node *chain[NODE_DEPTH_MAX]; /* scratch of nodes_chain */
     /* A node is about to be freed. */
     void (*on_free)(void *context, struct node *node);
@@ -96,8 +97,8 @@ struct node *nodes_get(struct nodes *nodes, uint64_t id);
 int nodes_add_root(struct nodes *nodes, uint32_t mount, int fd, const struct statx *stat,
                    struct node **ret_node) must_check;
 /*
- * The node of a name that was just found to be stat; adds a lookup. A known node of another identity loses
- * the name. -ENFILE: too many nodes.
+ * The node of a name that was just found to be stat; adds a lookup. A known node of another
+ * identity loses the name. -ENFILE: too many nodes.
  */
 int nodes_child(struct nodes *nodes, struct node *parent, const char *name, size_t length,
                 const struct statx *stat, struct node **ret_node) must_check;
@@ -108,14 +109,16 @@ void nodes_release(struct nodes *nodes, struct node *node, uint64_t count);
 
 /* The O_PATH descriptor, borrowed until the next call that opens one. */
 int nodes_open(struct nodes *nodes, struct node *node, int *ret_fd) must_check;
-/* Keeps an open descriptor from being closed until nodes_unhold_all; at most NODE_HELD_MAX nodes. */
+/* Keeps an open descriptor from being closed until nodes_unhold_all; at most NODE_HELD_MAX nodes.
+ */
 void nodes_hold(struct nodes *nodes, struct node *node);
 void nodes_unhold_all(struct nodes *nodes);
 /* Keeps the descriptor open for good: the name is about to go. */
 int nodes_pin(struct nodes *nodes, struct node *node) must_check;
 /* The name is gone. */
 void nodes_detach(struct nodes *nodes, struct node *node);
-/* The node's name changed; what stood there before must be detached. -ENOMEM: the node was detached instead. */
+/* The node's name changed; what stood there before must be detached. -ENOMEM: the node was detached
+ * instead. */
 int nodes_move(struct nodes *nodes, struct node *node, struct node *parent, const char *name,
                size_t length) must_check;
 /* Fresh attributes; -ESTALE when the name leads to another object. */

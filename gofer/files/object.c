@@ -1,9 +1,10 @@
 /*
  * object.c: what the answers share: attributes, walks, and opening objects for real.
  *
- * Only regular files and directories are ever opened for real. A regular file is opened by its name beneath its
- * parent's descriptor (O_NOFOLLOW, O_NONBLOCK) and then compared with the node's identity before anything is done
- * with it; when its name is gone, through our own /proc/self/fd entry, which cannot lead elsewhere.
+ * Only regular files and directories are ever opened for real. A regular file is opened by its name
+ * beneath its parent's descriptor (O_NOFOLLOW, O_NONBLOCK) and then compared with the node's
+ * identity before anything is done with it; when its name is gone, through our own /proc/self/fd
+ * entry, which cannot lead elsewhere.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +22,28 @@
 static bool is_kernel_fs(long type)
 {
     static const uint32_t types[] = {
-        PROC_SUPER_MAGIC,    SYSFS_MAGIC,          DEBUGFS_MAGIC,        TRACEFS_MAGIC,
-        SECURITYFS_MAGIC,    SELINUX_MAGIC,        SMACK_MAGIC,          CGROUP_SUPER_MAGIC,
-        CGROUP2_SUPER_MAGIC, BPF_FS_MAGIC,         PSTOREFS_MAGIC,       EFIVARFS_MAGIC,
-        DEVPTS_SUPER_MAGIC,  NSFS_MAGIC,           BINFMTFS_MAGIC,       0x62656570 /* configfs */,
-        0x65735543 /* fusectl */, 0x19800202 /* mqueue */, 0x187 /* autofs */,
-        0x6c6f6f70 /* binderfs */, 0x958458f6 /* hugetlbfs */, 0x7461636f /* dlmfs, ocfs2 */,
+        PROC_SUPER_MAGIC,
+        SYSFS_MAGIC,
+        DEBUGFS_MAGIC,
+        TRACEFS_MAGIC,
+        SECURITYFS_MAGIC,
+        SELINUX_MAGIC,
+        SMACK_MAGIC,
+        CGROUP_SUPER_MAGIC,
+        CGROUP2_SUPER_MAGIC,
+        BPF_FS_MAGIC,
+        PSTOREFS_MAGIC,
+        EFIVARFS_MAGIC,
+        DEVPTS_SUPER_MAGIC,
+        NSFS_MAGIC,
+        BINFMTFS_MAGIC,
+        0x62656570 /* configfs */,
+        0x65735543 /* fusectl */,
+        0x19800202 /* mqueue */,
+        0x187 /* autofs */,
+        0x6c6f6f70 /* binderfs */,
+        0x958458f6 /* hugetlbfs */,
+        0x7461636f /* dlmfs, ocfs2 */,
         0x5346414f /* AFS, whose magic names */,
     };
     for (size_t i = 0; i < array_size(types); i++) {

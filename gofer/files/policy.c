@@ -13,8 +13,8 @@
 #include <string.h>
 
 static const char *const access_names[] = {
-    [GOFER_ACCESS_HIDE] = "hide", [GOFER_ACCESS_DENY] = "deny",
-    [GOFER_ACCESS_READ] = "read", [GOFER_ACCESS_COW] = "cow",
+    [GOFER_ACCESS_HIDE] = "hide",           [GOFER_ACCESS_DENY] = "deny",
+    [GOFER_ACCESS_READ] = "read",           [GOFER_ACCESS_COW] = "cow",
     [GOFER_ACCESS_NO_DELETE] = "no-delete", [GOFER_ACCESS_WRITE] = "write",
 };
 

@@ -3,10 +3,10 @@
  *
  * Rules come from a JSON file, from command-line options and from the built-in list, all through
  * policy_add_rule. Paths are guest paths. A rule covers what its pattern matches and everything
- * beneath. Of the rules that cover a path the most specific decides: the longest literal prefix (bytes
- * before the first glob character; 0 for "/"), then a pattern without globs before one with, then
- * the later rule. Where no rule covers a path, the policy's default does. A rule can only take rights
- * away from the mount's mode, never add any. docs/policy.md is the user's page.
+ * beneath. Of the rules that cover a path the most specific decides: the longest literal prefix
+ * (bytes before the first glob character; 0 for "/"), then a pattern without globs before one with,
+ * then the later rule. Where no rule covers a path, the policy's default does. A rule can only take
+ * rights away from the mount's mode, never add any. docs/policy.md is the user's page.
  *
  * A policy is built before the gofer confines itself and is read-only afterwards.
  */
@@ -27,11 +27,11 @@
 
 /* A guest path with globs, cut into components. */
 struct policy_pattern {
-    char *text;           /* as written; owned */
-    char *components;     /* NUL-separated; owned */
+    char *text;       /* as written; owned */
+    char *components; /* NUL-separated; owned */
     const char *component[POLICY_COMPONENTS_MAX + 1];
-    uint64_t any_depth;   /* bit i: component i is "**" */
-    uint64_t literal;     /* bit i: component i has no glob character */
+    uint64_t any_depth; /* bit i: component i is "**" */
+    uint64_t literal;   /* bit i: component i has no glob character */
     unsigned count;
     size_t literal_length; /* of the prefix without globs; 0 for "/" */
     bool glob;
@@ -67,8 +67,9 @@ struct policy *policy_new(void) must_check;
 void policy_free(struct policy *policy);
 
 /*
- * Adds to the policy. -EINVAL with ret_error filled, or -ENOMEM. The file is refused as a whole on the first mistake:
- * unknown or repeated keys, wrong types, bad patterns; errors read "file:line:column: what".
+ * Adds to the policy. -EINVAL with ret_error filled, or -ENOMEM. The file is refused as a whole on
+ * the first mistake: unknown or repeated keys, wrong types, bad patterns; errors read
+ * "file:line:column: what".
  */
 int policy_load_file(struct policy *policy, const char *path,
                      struct policy_error *ret_error) must_check;
@@ -81,7 +82,8 @@ int policy_add_option(struct policy *policy, const char *option,
 /* "PATH:BYTES[:FILES]" with K, M, G suffixes for bytes; "-" for no limit. */
 int policy_add_quota_option(struct policy *policy, const char *option,
                             struct policy_error *ret_error) must_check;
-/* Hides secrets under system directories; meant to be called first, so that later rules win ties. */
+/* Hides secrets under system directories; meant to be called first, so that later rules win ties.
+ */
 int policy_add_defaults(struct policy *policy) must_check;
 
 int policy_add_rule(struct policy *policy, const char *path, enum gofer_access access,
@@ -94,9 +96,9 @@ const char *policy_access_name(enum gofer_access access);
 bool policy_access_parse(const char *name, enum gofer_access *ret_access);
 
 /*
- * Matching goes down a path one component at a time. A state is policy_state_size() words, owned by the caller: one
- * word for each rule, then for each quota. Bit i of a word: the first i components of the pattern are
- * matched; bit count: all of them.
+ * Matching goes down a path one component at a time. A state is policy_state_size() words, owned by
+ * the caller: one word for each rule, then for each quota. Bit i of a word: the first i components
+ * of the pattern are matched; bit count: all of them.
  */
 size_t policy_state_size(const struct policy *policy);
 void policy_state_root(const struct policy *policy, uint64_t *ret_state);
@@ -108,15 +110,16 @@ void policy_state_path(const struct policy *policy, const char *path, uint64_t *
 
 struct policy_verdict {
     enum gofer_access access; /* of the rules alone */
-    bool passage;             /* access is HIDE or DENY, but a more specific rule may give more beneath:
-                                 a directory may be walked and listed, nothing else */
-    int rule;                 /* index; -1: the default */
-    uint32_t quotas;          /* bit per quota whose path is or contains this one */
+    bool passage;    /* access is HIDE or DENY, but a more specific rule may give more beneath:
+                        a directory may be walked and listed, nothing else */
+    int rule;        /* index; -1: the default */
+    uint32_t quotas; /* bit per quota whose path is or contains this one */
 };
 
 void policy_judge(const struct policy *policy, const uint64_t *state,
                   struct policy_verdict *ret_verdict);
-/* Would everything beneath a directory be judged the same if it moved from one state to the other? */
+/* Would everything beneath a directory be judged the same if it moved from one state to the other?
+ */
 bool policy_same_beneath(const struct policy *policy, const uint64_t *a, const uint64_t *b);
 /* Does some quota limit bytes or files at or beneath this state? */
 bool policy_quota_touches(const struct policy *policy, const uint64_t *state);

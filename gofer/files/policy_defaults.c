@@ -1,10 +1,10 @@
 /*
- * policy_defaults.c: secrets that commonly stand under system directories, hidden unless a later rule of
- * the same path says otherwise.
+ * policy_defaults.c: secrets that commonly stand under system directories, hidden unless a later
+ * rule of the same path says otherwise.
  *
- * Most of these are unreadable for an ordinary user anyway; the list matters when the launcher is root,
- * and keeps even their names from the guest. Home directories are not mounted by default at all; the
- * entries for them help whoever mounts one.
+ * Most of these are unreadable for an ordinary user anyway; the list matters when the launcher is
+ * root, and keeps even their names from the guest. Home directories are not mounted by default at
+ * all; the entries for them help whoever mounts one.
  */
 #include <errno.h>
 
@@ -80,8 +80,8 @@ int policy_add_defaults(struct policy *policy)
 {
     for (size_t i = 0; i < array_size(hidden); i++) {
         struct policy_error error;
-        int result = policy_add_rule(policy, hidden[i].path, GOFER_ACCESS_HIDE, hidden[i].reason,
-                                     &error);
+        int result =
+            policy_add_rule(policy, hidden[i].path, GOFER_ACCESS_HIDE, hidden[i].reason, &error);
         if (result) {
             return result;
         }

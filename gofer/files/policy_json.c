@@ -1,7 +1,8 @@
 /*
  * policy_json.c: the policy file and the policy options. The only file that includes jansson.
  *
- * Nothing is guessed: an unknown key, a repeated key, a wrong type or a bad value refuses the whole file.
+ * Nothing is guessed: an unknown key, a repeated key, a wrong type or a bad value refuses the whole
+ * file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,8 +36,8 @@ static int mistake(struct reader *reader, const char *format, ...)
     unsigned line;
     unsigned column;
     if (policy_locate(reader->text, reader->length, &reader->at, &line, &column)) {
-        snprintf(reader->error->text, sizeof(reader->error->text), "%.100s:%u:%u: %s",
-                 reader->name, line, column, what);
+        snprintf(reader->error->text, sizeof(reader->error->text), "%.100s:%u:%u: %s", reader->name,
+                 line, column, what);
     } else {
         snprintf(reader->error->text, sizeof(reader->error->text), "%.100s: %s", reader->name,
                  what);
@@ -65,7 +66,8 @@ static int check_keys(struct reader *reader, json_t *object, const char *const *
 {
     const char *key;
     json_t *value;
-    json_object_foreach(object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         size_t i = 0;
         while (known[i] && strcmp(known[i], key) != 0) {
             i++;

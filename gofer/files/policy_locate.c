@@ -94,7 +94,8 @@ static bool enter_key(struct scan *scan, const char *key, const char **ret_key)
         if (!skip_string(scan)) {
             return false;
         }
-        bool found = (size_t)(scan->at - start) == length + 2 && memcmp(start + 1, key, length) == 0;
+        bool found =
+            (size_t)(scan->at - start) == length + 2 && memcmp(start + 1, key, length) == 0;
         if (!skip_char(scan, ':')) {
             return false;
         }

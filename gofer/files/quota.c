@@ -1,9 +1,9 @@
 /*
  * quota.c: bytes and files that the sandbox has added beneath the quotas' paths.
  *
- * What is counted is growth: sizes of files (holes count in full) and the number of names made. Removing gives back,
- * never below 0, so the host never carries more than the quota on top of what it had. A path may
- * stand under several quotas; each must have room.
+ * What is counted is growth: sizes of files (holes count in full) and the number of names made.
+ * Removing gives back, never below 0, so the host never carries more than the quota on top of what
+ * it had. A path may stand under several quotas; each must have room.
  */
 #include <errno.h>
 

@@ -1,8 +1,9 @@
 /*
- * session.c: a connection's state from the opened mounts on, and the loop that answers its messages.
+ * session.c: a connection's state from the opened mounts on, and the loop that answers its
+ * messages.
  *
- * One message at a time. The client may be hostile: what does not decode is answered with EBADMSG, and a
- * message without a header ends the connection.
+ * One message at a time. The client may be hostile: what does not decode is answered with EBADMSG,
+ * and a message without a header ends the connection.
  */
 #include "gofer/files/session.h"
 

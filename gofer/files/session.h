@@ -79,7 +79,7 @@ struct session {
 
     /* The request at hand. */
     const struct wire_request *request;
-    struct node *subject;      /* what it is about, for the audit of accesses */
+    struct node *subject;                  /* what it is about, for the audit of accesses */
     char subject_name[GOFER_NAME_MAX + 1]; /* a name in it; or "" */
     bool audited;
 
@@ -97,8 +97,8 @@ struct answer {
 /* Everything but confinement: may be called without gofer_files_run (fuzzing). */
 int session_init(struct session *session, const struct gofer_config *config) must_check;
 void session_fini(struct session *session);
-/* Answers one message: the reply's length in reply_buffer (0: none), ret_fd to send along (then to be closed). -EBADMSG: not
- * even a header. */
+/* Answers one message: the reply's length in reply_buffer (0: none), ret_fd to send along (then to
+ * be closed). -EBADMSG: not even a header. */
 ssize_t session_answer(struct session *session, size_t request_length, int *ret_fd) must_check;
 /* Until the connection ends. */
 int session_serve(struct session *session) must_check;
@@ -117,7 +117,8 @@ int access_dir_state(struct session *session, struct node *dir,
                      const uint64_t **ret_state) must_check;
 int access_node(struct session *session, struct node *node,
                 struct node_verdict *ret_verdict) must_check;
-/* Judges a name in a directory; ret_state (may be NULL) gets the policy's state there. type: S_IFMT bits, 0: not there. */
+/* Judges a name in a directory; ret_state (may be NULL) gets the policy's state there. type: S_IFMT
+ * bits, 0: not there. */
 int access_name(struct session *session, struct node *dir, const char *name, uint32_t type,
                 struct node_verdict *ret_verdict, uint64_t *ret_state) must_check;
 /* 0 or the errno of the refusal, which is then audited. name may be NULL. */
@@ -143,7 +144,8 @@ void quota_give_file(struct session *session, uint32_t quotas);
 
 /* ---- object.c: attributes and real opens ---- */
 
-/* The small number of a device; opens name beneath dir_fd (or dir_fd itself for "") to look at a new one. */
+/* The small number of a device; opens name beneath dir_fd (or dir_fd itself for "") to look at a
+ * new one. */
 int object_device(struct session *session, uint64_t dev, int dir_fd, const char *name,
                   uint32_t *ret_id) must_check;
 int object_attr(struct session *session, const struct statx *stat, int dir_fd, const char *name,
@@ -153,12 +155,15 @@ int object_attr_now(struct session *session, struct node *node,
                     struct gofer_attr *ret_attr) must_check;
 /* The object a request names. -EBADF. */
 int object_get(struct session *session, uint64_t fid, struct node **ret_node) must_check;
-/* Same, and it must be a directory that may be walked; ret_fd: its descriptor, good for the whole request. */
+/* Same, and it must be a directory that may be walked; ret_fd: its descriptor, good for the whole
+ * request. */
 int object_get_dir(struct session *session, uint64_t fid, struct node **ret_node,
                    int *ret_fd) must_check;
-/* Opens a regular file or (read-only) directory for real; flags as open(2) without O_CREAT and O_TRUNC. */
+/* Opens a regular file or (read-only) directory for real; flags as open(2) without O_CREAT and
+ * O_TRUNC. */
 int object_open_real(struct session *session, struct node *node, int flags, int *ret_fd) must_check;
-/* A real descriptor for calls that change nothing by themselves: reading if possible, else writing. */
+/* A real descriptor for calls that change nothing by themselves: reading if possible, else writing.
+ */
 int object_open_any(struct session *session, struct node *node, int *ret_fd) must_check;
 /* A cached one for read and write by message; borrowed. */
 int object_open_cached(struct session *session, struct node *node, bool writable,

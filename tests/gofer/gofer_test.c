@@ -113,7 +113,8 @@ const char *gofer_test_path(struct gofer_test *test, const char *format, ...)
 
 void gofer_test_write(struct gofer_test *test, const char *name, const char *content)
 {
-    int fd = open(gofer_test_path(test, "%s", name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd =
+        open(gofer_test_path(test, "%s", name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, content, strlen(content)), strlen(content));
     close(fd);

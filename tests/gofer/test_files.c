@@ -60,9 +60,8 @@ static void test_walk_many(void **state)
     gofer_test_write(test, "a/b/file", "content");
     assert_int_equal(symlink("b/file", gofer_test_path(test, "a/link")), 0);
     gofer_test_start(test);
-    assert_int_equal(gofer_walk_many(test->client, test->mount.fid, names, 3, O_RDONLY, objects,
-                                     &result),
-                     0);
+    assert_int_equal(
+        gofer_walk_many(test->client, test->mount.fid, names, 3, O_RDONLY, objects, &result), 0);
     assert_int_equal(result.count, 3);
     assert_int_equal(result.error, 0);
     assert_int_equal(result.open_result, GOFER_OPEN_FD);
@@ -70,22 +69,22 @@ static void test_walk_many(void **state)
     assert_int_equal(read(result.fd, text, sizeof(text)), 7);
     assert_string_equal(text, "content");
     close(result.fd);
-    assert_int_equal(gofer_walk_many(test->client, test->mount.fid, names, 4, GOFER_NO_OPEN,
-                                     objects, &result),
-                     0);
+    assert_int_equal(
+        gofer_walk_many(test->client, test->mount.fid, names, 4, GOFER_NO_OPEN, objects, &result),
+        0);
     assert_int_equal(result.count, 3);
     assert_int_equal(result.error, -ENOTDIR);
     names[1] = "link";
-    assert_int_equal(gofer_walk_many(test->client, test->mount.fid, names, 3, GOFER_NO_OPEN,
-                                     objects, &result),
-                     0);
+    assert_int_equal(
+        gofer_walk_many(test->client, test->mount.fid, names, 3, GOFER_NO_OPEN, objects, &result),
+        0);
     assert_int_equal(result.count, 2);
     assert_int_equal(result.error, 0);
     assert_string_equal(result.target, "b/file");
     names[1] = "none";
-    assert_int_equal(gofer_walk_many(test->client, test->mount.fid, names, 3, GOFER_NO_OPEN,
-                                     objects, &result),
-                     0);
+    assert_int_equal(
+        gofer_walk_many(test->client, test->mount.fid, names, 3, GOFER_NO_OPEN, objects, &result),
+        0);
     assert_int_equal(result.count, 1);
     assert_int_equal(result.error, -ENOENT);
 }
@@ -107,8 +106,8 @@ static void test_symlinks_are_not_followed(void **state)
     struct gofer_object beneath;
     assert_int_equal(gofer_walk(test->client, object.fid, "passwd", &beneath), -ENOTDIR);
     assert_int_equal(gofer_open(test->client, object.fid, O_RDONLY, &fd, &result), -ELOOP);
-    assert_int_equal(gofer_open(test->client, gofer_test_fid(test, "magic"), O_RDONLY, &fd, &result),
-                     -ELOOP);
+    assert_int_equal(
+        gofer_open(test->client, gofer_test_fid(test, "magic"), O_RDONLY, &fd, &result), -ELOOP);
 }
 
 static void test_open(void **state)
@@ -156,17 +155,17 @@ static void test_create(void **state)
     uint32_t result;
     gofer_test_start(test);
     struct gofer_new_file file = {.mode = 06777, .uid = 0, .gid = 0};
-    assert_int_equal(gofer_create(test->client, test->mount.fid, "new", O_RDWR, &file, &object, &fd,
-                                  &result),
-                     0);
+    assert_int_equal(
+        gofer_create(test->client, test->mount.fid, "new", O_RDWR, &file, &object, &fd, &result),
+        0);
     assert_int_equal(write(fd, "data", 4), 4);
     close(fd);
     assert_int_equal(lstat(gofer_test_path(test, "new"), &stat), 0);
     assert_int_equal(stat.st_mode, S_IFREG | 0777); /* no setuid */
     assert_int_equal(object.attr.ino, stat.st_ino);
-    assert_int_equal(gofer_create(test->client, test->mount.fid, "new", O_RDWR, &plain, &object,
-                                  &fd, &result),
-                     -EEXIST);
+    assert_int_equal(
+        gofer_create(test->client, test->mount.fid, "new", O_RDWR, &plain, &object, &fd, &result),
+        -EEXIST);
     if (geteuid() == 0) {
         file.uid = 1234;
         assert_int_equal(gofer_create(test->client, test->mount.fid, "owned", O_RDWR, &file,
@@ -179,8 +178,7 @@ static void test_create(void **state)
     assert_true(S_ISDIR(object.attr.mode));
     assert_int_equal(gofer_mkdir(test->client, test->mount.fid, "dir", &plain_dir, &object),
                      -EEXIST);
-    assert_int_equal(
-        gofer_symlink(test->client, object.fid, "link", "../../x", 0, 0, &object), 0);
+    assert_int_equal(gofer_symlink(test->client, object.fid, "link", "../../x", 0, 0, &object), 0);
     assert_true(S_ISLNK(object.attr.mode));
     struct gofer_new_file node = {.mode = S_IFIFO | 0600, .uid = GOFER_NO_ID, .gid = GOFER_NO_ID};
     assert_int_equal(gofer_mknod(test->client, test->mount.fid, "fifo", &node, &object), 0);
@@ -245,8 +243,8 @@ static void test_rename(void **state)
     assert_int_equal(attr.size, 2);
     assert_int_equal(gofer_test_fid(test, "b/other"), file);
     /* Exchange. */
-    assert_int_equal(
-        gofer_rename(test->client, b, "moved", test->mount.fid, "a", RENAME_EXCHANGE), 0);
+    assert_int_equal(gofer_rename(test->client, b, "moved", test->mount.fid, "a", RENAME_EXCHANGE),
+                     0);
     assert_int_equal(gofer_test_fid(test, "a"), moved);
     assert_int_equal(gofer_test_fid(test, "b/moved"), a);
     assert_int_equal(gofer_rename(test->client, b, "moved", b, "w", RENAME_WHITEOUT), -EINVAL);
@@ -408,7 +406,8 @@ static void test_list_large(void **state)
     close(dir);
 }
 
-/* A cookie from the middle of a part, and one that is used again later, lead to the same entries. */
+/* A cookie from the middle of a part, and one that is used again later, lead to the same entries.
+ */
 static void test_list_cookies(void **state)
 {
     struct gofer_test *test = *state;
@@ -503,8 +502,8 @@ static void test_deep(void **state)
     assert_int_equal(gofer_getattr(test->client, hundredth, &attr), 0);
     assert_int_equal(gofer_getattr(test->client, at.fid, &attr), 0);
     /* Both directories of a rename are deep and share little of what is open. */
-    assert_int_equal(gofer_mkdir(test->client, hundredth, "x", &plain_dir, &(struct gofer_object){0}),
-                     0);
+    assert_int_equal(
+        gofer_mkdir(test->client, hundredth, "x", &plain_dir, &(struct gofer_object){0}), 0);
 }
 
 static void test_many_fids(void **state)
@@ -528,9 +527,9 @@ static void test_many_fids(void **state)
     assert_int_equal(refused, 21);
     int fd;
     uint32_t result;
-    assert_int_equal(gofer_create(test->client, test->mount.fid, "n", O_RDWR, &plain, &object, &fd,
-                                  &result),
-                     -ENFILE);
+    assert_int_equal(
+        gofer_create(test->client, test->mount.fid, "n", O_RDWR, &plain, &object, &fd, &result),
+        -ENFILE);
     assert_int_equal(access(gofer_test_path(test, "n"), F_OK), -1);
 }
 
@@ -546,10 +545,8 @@ static void test_file_root(void **state)
     snprintf(path, sizeof(path), "%s", gofer_test_path(test, "single"));
     test->mounts[1] = (struct gofer_mount_config){
         .host_path = path, .guest_path = "/etc/single", .mode = GOFER_ACCESS_WRITE};
-    test->mounts[2] = (struct gofer_mount_config){.host_path = test->root,
-                                                  .guest_path = "/cow",
-                                                  .mode = GOFER_ACCESS_COW,
-                                                  .exclusive = true};
+    test->mounts[2] = (struct gofer_mount_config){
+        .host_path = test->root, .guest_path = "/cow", .mode = GOFER_ACCESS_COW, .exclusive = true};
     test->config.mount_count = 3;
     gofer_test_start(test);
     assert_int_equal(gofer_attach(test->client, 1, &mount), 0);
