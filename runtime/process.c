@@ -96,6 +96,13 @@ static void become_child(pid_t launcher, const char *oom_score)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    /* 0 and 1 stay taken, so that no later descriptor is mistaken for a standard stream. */
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        dup3(null, STDIN_FILENO, O_CLOEXEC);
+        dup3(null, STDOUT_FILENO, O_CLOEXEC);
+        close(null);
+    }
     fcntl(STDERR_FILENO, F_SETFD, FD_CLOEXEC);
     /* A core file of ours would hold the guest's data. */
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
@@ -160,6 +167,8 @@ int process_start_sentry(const struct sentry_config *config, struct child *ret_c
         struct keep_list list = {0};
         become_child(launcher, "500");
         prctl(PR_SET_NAME, "stockade-sentry");
+        keep(&list, STDIN_FILENO);
+        keep(&list, STDOUT_FILENO);
         keep(&list, STDERR_FILENO);
         for (size_t i = 0; i < array_size(config->stream_fd); i++) {
             keep(&list, config->stream_fd[i]);
