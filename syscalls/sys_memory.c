@@ -57,6 +57,9 @@ static int map_file(struct task *task, int fd, struct mm_map_request *request, u
     }
     if (result == 0) {
         request->backing = &file->backing;
+        if (request->source.never_write && (request->flags & MAP_SHARED)) {
+            request->max_prot &= ~PROT_WRITE;
+        }
         result = mm_map(task->mm, request, ret_addr);
     }
     file_unref(file);

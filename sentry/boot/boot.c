@@ -29,6 +29,7 @@
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/task_clone.h"
 #include "sentry/kernel/task_run.h"
+#include "sentry/mm/mm.h"
 #include "sentry/net/socket.h"
 #if __has_include("sentry/fs/anon/pidfd.h")
 #include "sentry/fs/anon/pidfd.h"
@@ -80,6 +81,7 @@ static void host_facts(const struct sentry_config *config)
     kernel.cpu_highest = configured > 0 ? (uint32_t)configured - 1 : 0;
     if (sysinfo(&info) == 0) {
         kernel.host_memory_bytes = (uint64_t)info.totalram * info.mem_unit;
+        mm_overcommit_limit = kernel.host_memory_bytes + (uint64_t)info.totalswap * info.mem_unit;
     }
     kernel.boot_time_ns = clock_ns(CLOCK_REALTIME);
     kernel.boot_monotonic_ns = clock_monotonic_ns();

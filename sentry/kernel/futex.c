@@ -258,7 +258,7 @@ int futex_requeue(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
     if (result != 0) {
         return result;
     }
-    return expected ? woken + moved : woken;
+    return woken + moved;
 }
 
 static int sign_extend_12(uint32_t value)

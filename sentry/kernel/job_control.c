@@ -52,7 +52,7 @@ static int set_group_locked(struct task *task, int pid, int pgid)
 
 int job_set_group(struct task *task, int pid, int pgid)
 {
-    if (pgid < 0) {
+    if ((pgid == 0 ? pid : pgid) < 0) {
         return -EINVAL;
     }
     mutex_lock(&kernel_lock);

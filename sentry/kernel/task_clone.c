@@ -31,8 +31,8 @@ int (*kernel_install_pidfd)(struct task *installer, struct task *target, int *re
 static int check_flags(const struct clone_request *request)
 {
     uint64_t flags = request->flags;
-    if ((flags & CLONE_NAMESPACES) != 0) {
-        return -EPERM; /* no namespaces inside the sandbox yet */
+    if ((flags & CLONE_FS) && (flags & (CLONE_NEWNS | CLONE_NEWUSER))) {
+        return -EINVAL;
     }
     if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) {
         return -EINVAL;
@@ -43,8 +43,14 @@ static int check_flags(const struct clone_request *request)
     if ((flags & CLONE_SIGHAND) && (flags & CLONE_CLEAR_SIGHAND)) {
         return -EINVAL;
     }
+    if ((flags & (CLONE_THREAD | CLONE_PARENT)) && (flags & (CLONE_NEWUSER | CLONE_NEWPID))) {
+        return -EINVAL;
+    }
     if ((flags & CLONE_PIDFD) && (flags & (CLONE_DETACHED | CLONE_THREAD))) {
         return -EINVAL;
+    }
+    if (flags & CLONE_NAMESPACES) {
+        return -EPERM; /* no namespaces inside the sandbox yet */
     }
     return 0;
 }

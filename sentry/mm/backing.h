@@ -32,5 +32,6 @@ struct mm_backing {
 struct mm_source {
     int fd;              /* borrowed from the file for as long as the backing is referenced */
     uint64_t offset;     /* host offset of the first byte */
+    bool never_write;    /* shared mappings may never become writable (write seals) */
     bool anonymous;      /* map anonymous memory instead (/dev/zero, private) */
 };

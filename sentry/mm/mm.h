@@ -77,6 +77,10 @@ struct mm {
     uint64_t id;                    /* unique: futex key of private words */
 };
 
+/* Linux's heuristic overcommit: one private writable request of more bytes than this fails (ENOMEM).
+ * Set once at boot: the memory of the host. */
+extern uint64_t mm_overcommit_limit;
+
 /* A new, clean address space with only the vDSO. */
 int mm_new(const struct platform_ops *ops, struct platform *platform, struct mm **ret_mm) must_check;
 /* Copy-on-write copy for fork. */

@@ -12,6 +12,8 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
+uint64_t mm_overcommit_limit = UINT64_MAX;
+
 static int choose_address(struct mm *mm, const struct mm_map_request *request, uint64_t length,
                           uint64_t *ret_addr)
 {
@@ -60,6 +62,9 @@ static int check_limits(struct mm *mm, const struct mm_map_request *request, uin
     bool data = (request->prot & PROT_WRITE) && !(request->flags & MAP_SHARED) &&
                 !(request->area_flags & AREA_STACK);
     if (data && (length > mm->limit_data || mm->data_bytes > mm->limit_data - length)) {
+        return -ENOMEM;
+    }
+    if (data && !(request->flags & MAP_NORESERVE) && length > mm_overcommit_limit) {
         return -ENOMEM;
     }
     if ((request->flags & MAP_LOCKED) &&

@@ -543,7 +543,9 @@ static void backing_describe(struct mm_backing *backing, struct text *path, uint
                              uint64_t *ret_ino)
 {
     struct file *file = backing_file(backing);
-    ignore_result(file_describe(file, path));
+    if (path) {
+        ignore_result(file_describe(file, path));
+    }
     *ret_dev = file->inode->super->dev;
     *ret_ino = file->inode->ino;
 }

@@ -87,7 +87,11 @@ static int regular_mmap(struct file *file, uint64_t offset, uint64_t length, int
     if (fd < 0) {
         return fd;
     }
-    *ret_source = (struct mm_source){.fd = fd, .offset = offset};
+    *ret_source = (struct mm_source){
+        .fd = fd,
+        .offset = offset,
+        .never_write = (seals_of(file) & (SEAL_WRITE | SEAL_FUTURE_WRITE)) != 0,
+    };
     return 0;
 }
 
