@@ -2,8 +2,10 @@
  * rename.c: rename(2), renameat2(2).
  *
  * Locks: the file system's rename_lock when the directories differ (so that who is above whom does not
- * change), then the directories, ancestor first or by address, then child and target by address. Linux:
- * fs/namei.c (do_renameat2, vfs_rename, lock_rename).
+ * change) or when both objects are directories; then the directories, ancestor first or by address; then
+ * child and target, directories before others, else by address. Everybody else locks a parent and then
+ * one child, so no circle can close: one that did would need two renamers that lock directories across
+ * the tree. Linux: fs/namei.c (do_renameat2, vfs_rename, lock_rename).
  */
 #include <errno.h>
 #include <linux/fs.h>
@@ -32,6 +34,7 @@ struct rename_side {
 struct rename {
     struct rename_side from, to;
     unsigned flags;
+    bool topology;     /* the file system's rename_lock is held */
     bool source_above; /* the source contains the target's directory */
     bool target_above; /* the target contains the source's directory */
 };
@@ -45,12 +48,13 @@ static void lock_directories(struct rename *r)
 {
     struct inode *a = r->from.dir;
     struct inode *b = r->to.dir;
+    r->topology = r->topology || a != b;
+    if (r->topology) {
+        mutex_lock(&a->super->rename_lock);
+    }
     if (a == b) {
         mutex_lock(&a->lock);
-        return;
-    }
-    mutex_lock(&a->super->rename_lock);
-    if (dentry_is_below(r->to.parent.dentry, r->from.parent.dentry)) {
+    } else if (dentry_is_below(r->to.parent.dentry, r->from.parent.dentry)) {
         mutex_lock(&a->lock);
         mutex_lock_nested(&b->lock);
     } else if (dentry_is_below(r->from.parent.dentry, r->to.parent.dentry)) {
@@ -64,7 +68,7 @@ static void lock_directories(struct rename *r)
 static void unlock_directories(struct rename *r)
 {
     mutex_unlock_two(&r->from.dir->lock, &r->to.dir->lock);
-    if (r->from.dir != r->to.dir) {
+    if (r->topology) {
         mutex_unlock(&r->from.dir->super->rename_lock);
     }
 }
@@ -73,8 +77,11 @@ static void lock_objects(struct inode *a, struct inode *b)
 {
     if (!b || a == b) {
         mutex_lock_nested(&a->lock);
-    } else {
+    } else if (is_dir(a) == is_dir(b)) {
         mutex_lock_two(&a->lock, &b->lock);
+    } else {
+        mutex_lock_nested(is_dir(a) ? &a->lock : &b->lock);
+        mutex_lock_nested(is_dir(a) ? &b->lock : &a->lock);
     }
 }
 
@@ -216,6 +223,14 @@ static int rename_between(struct rename *r)
     r->to.dir = path_inode(&r->to.parent);
     lock_directories(r);
     int error = find_names(r);
+    if (error == 0 && !r->topology && is_dir(r->from.inode) && is_dir(r->to.inode)) {
+        unlock_directories(r);
+        r->from.dentry = dentry_unref(r->from.dentry);
+        r->to.dentry = dentry_unref(r->to.dentry);
+        r->topology = true;
+        lock_directories(r);
+        error = find_names(r);
+    }
     if (error == 0) {
         error = check_names(r);
     }

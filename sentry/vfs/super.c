@@ -4,6 +4,7 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
+#include "sentry/vfs/dentry.h"
 #include "sentry/vfs/inode.h"
 
 static atomic_uint next_device = 20;
@@ -44,7 +45,10 @@ void super_drop(struct super *super)
 {
     if (super) {
         struct inode *root = super->root;
+        struct dentry *root_dentry = super->root_dentry;
         super->root = NULL;
+        super->root_dentry = NULL;
+        dentry_unref(root_dentry);
         inode_unref(root);
         super_unref(super);
     }

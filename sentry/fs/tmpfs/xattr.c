@@ -38,7 +38,9 @@ ssize_t tmpfs_getxattr(struct inode *inode, const char *name, void *value, size_
     if (!xattr) {
         return -ENODATA;
     }
-    memcpy(value, xattr->value, min_of(size, xattr->size));
+    if (size > 0) {
+        memcpy(value, xattr->value, min_of(size, xattr->size));
+    }
     return (ssize_t)xattr->size;
 }
 
@@ -61,7 +63,9 @@ int tmpfs_setxattr(struct inode *inode, const char *name, const void *value, siz
     memcpy(xattr->name, name, name_size);
     xattr->value = xattr->name + name_size;
     xattr->size = size;
-    memcpy(xattr->value, value, size);
+    if (size > 0) {
+        memcpy(xattr->value, value, size);
+    }
     size_t others = ti->xattr_bytes - (old ? cost(old) : 0);
     if (others + cost(xattr) > TMPFS_XATTR_MAX) {
         free(xattr);
