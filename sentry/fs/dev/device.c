@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "sentry/fs/dev/memory_devices.h"
+#include "sentry/fs/dev/tty.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/path.h"
@@ -30,6 +31,9 @@ static const struct device devices[] = {
     {1, 7, &full_file_ops, NULL, false, "full", 0666},
     {1, 8, &random_file_ops, NULL, false, "random", 0666},
     {1, 9, &random_file_ops, NULL, false, "urandom", 0666},
+    {5, 0, NULL, tty_open_current, true, "tty", 0666},
+    {5, 1, NULL, tty_open_console, true, "console", 0600},
+    {5, 2, NULL, pty_open_master, true, NULL, 0666},
 };
 
 static const char *const links[][2] = {
@@ -57,6 +61,10 @@ int device_open(struct inode *inode, uint64_t rdev, bool block, struct file *fil
         }
         file->ops = device->ops;
         return 0;
+    }
+    if (major(rdev) == PTY_SLAVE_MAJOR) {
+        file->mode |= FILE_STREAM;
+        return pty_open_slave(file, minor(rdev));
     }
     return -ENXIO;
 }
