@@ -127,6 +127,7 @@ static void *output_thread(void *argument)
         }
         atomic_store(&output_busy, false);
     }
+    return NULL;
 }
 
 static int pump_start(void *(*thread_fn)(void *argument), struct tty *tty)
