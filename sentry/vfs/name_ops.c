@@ -19,6 +19,7 @@
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/name_check.h"
 #include "sentry/vfs/path.h"
+#include "sentry/vfs/walk.h"
 
 #define MAY_EXEC  1
 #define MAY_WRITE 2
@@ -81,14 +82,14 @@ struct create_site {
     struct path parent;
     struct inode *dir;
     struct dentry *dentry; /* negative */
-    char name[NAME_MAX_LENGTH + 1];
+    char name[NAME_MAX_LENGTH + 2];
 };
 
 static int create_begin(const struct path *start, const char *text, bool directory,
                         struct create_site *site)
 {
     bool trailing;
-    int error = path_walk_parent(start, text, 0, &site->parent, site->name, &trailing);
+    int error = walk_parent(start, text, 0, &site->parent, site->name, &trailing);
     if (error != 0) {
         return error;
     }
@@ -305,10 +306,10 @@ static int remove_locked(const struct path *parent, struct dentry *dentry, const
 
 int vfs_unlink(const struct path *start, const char *text, bool directory)
 {
-    char name[NAME_MAX_LENGTH + 1];
+    char name[NAME_MAX_LENGTH + 2];
     bool trailing;
     struct path parent;
-    int error = path_walk_parent(start, text, 0, &parent, name, &trailing);
+    int error = walk_parent(start, text, 0, &parent, name, &trailing);
     if (error != 0) {
         return error;
     }

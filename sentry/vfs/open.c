@@ -51,7 +51,7 @@ static int check_flags(uint64_t *flags)
     }
     if ((*flags & TMPFILE_BIT) != 0) {
         bool whole = (*flags & (O_TMPFILE | O_CREAT)) == O_TMPFILE;
-        return whole && (access_mask(*flags) & MAY_WRITE) != 0 ? 0 : -EINVAL;
+        return whole && (*flags & O_ACCMODE) != O_RDONLY ? 0 : -EINVAL; /* O_TRUNC does not count */
     }
     return (*flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY) ? -EINVAL : 0;
 }
@@ -319,6 +319,30 @@ static int open_tmpfile(const struct path *start, const char *text,
     return error;
 }
 
+/*
+ * O_CREAT on somebody else's socket or device in a sticky directory that all may write (Linux:
+ * may_create_in_sticky with fs.protected_regular and fs.protected_fifos off).
+ */
+static int check_sticky_create(const struct path *path)
+{
+    struct inode *inode = path_inode(path);
+    uint32_t mode = inode_load(inode->mode);
+    if (S_ISREG(mode) || S_ISFIFO(mode) || S_ISDIR(mode)) {
+        return 0;
+    }
+    struct dentry *parent = dentry_get_parent(path->dentry);
+    struct inode *dir = atomic_load(&parent->inode);
+    const uint32_t both = S_ISVTX | S_IWOTH;
+    uint32_t uid = inode_load(inode->uid);
+    int error = 0;
+    if (dir && (inode_load(dir->mode) & both) == both && uid != inode_load(dir->uid) &&
+        uid != current.cred->fsuid) {
+        error = -EACCES;
+    }
+    dentry_unref(parent);
+    return error;
+}
+
 int vfs_open(const struct path *start, const char *text, const struct open_request *request,
              struct file **ret_file)
 {
@@ -349,7 +373,10 @@ int vfs_open(const struct path *start, const char *text, const struct open_reque
         error = -EISDIR;
     } else if (directory && !is_directory) {
         error = -ENOTDIR;
-    } else {
+    } else if ((flags & O_CREAT) != 0) {
+        error = check_sticky_create(&path);
+    }
+    if (error == 0) {
         error = open_object(&path, flags, 0, created, ret_file);
     }
     path_unref(&path);

@@ -479,19 +479,17 @@ int path_walk(const struct path *start, const char *text, unsigned flags, struct
     return 0;
 }
 
-int path_walk_parent(const struct path *start, const char *text, unsigned flags,
-                     struct path *ret_parent, char *ret_name, bool *ret_trailing_slash)
+int walk_parent(const struct path *start, const char *text, unsigned flags,
+                struct path *ret_parent, char *ret_name, bool *ret_trailing_slash)
 {
     struct walker w;
     int error = walker_init(&w, start, text, flags & ~(unsigned)WALK_EMPTY);
     if (error == 0) {
         error = walker_to_last(&w);
     }
-    if (error == 0 && w.type == WALK_LAST_NORMAL && w.last_length > NAME_MAX_LENGTH) {
-        error = -ENAMETOOLONG;
-    }
     if (error == 0) {
         size_t length = w.type <= WALK_LAST_DOTDOT ? w.last_length : 0;
+        length = min_of(length, (size_t)NAME_MAX_LENGTH + 1);
         memcpy(ret_name, w.last ? w.last : "", length);
         ret_name[length] = '\0';
         *ret_trailing_slash = w.trailing;
@@ -499,5 +497,20 @@ int path_walk_parent(const struct path *start, const char *text, unsigned flags,
         path_ref(ret_parent);
     }
     walker_fini(&w);
+    return error;
+}
+
+int path_walk_parent(const struct path *start, const char *text, unsigned flags,
+                     struct path *ret_parent, char *ret_name, bool *ret_trailing_slash)
+{
+    char name[NAME_MAX_LENGTH + 2];
+    int error = walk_parent(start, text, flags, ret_parent, name, ret_trailing_slash);
+    if (error == 0 && strlen(name) > NAME_MAX_LENGTH) {
+        path_unref(ret_parent);
+        error = -ENAMETOOLONG;
+    }
+    if (error == 0) {
+        strcpy(ret_name, name);
+    }
     return error;
 }

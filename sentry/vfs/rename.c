@@ -19,13 +19,14 @@
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/name_check.h"
 #include "sentry/vfs/path.h"
+#include "sentry/vfs/walk.h"
 
 #define MAY_WRITE 2
 
 struct rename_side {
     struct path parent;
     struct inode *dir;
-    char name[NAME_MAX_LENGTH + 1];
+    char name[NAME_MAX_LENGTH + 2];
     bool trailing;
     struct dentry *dentry;
     struct inode *inode; /* borrowed from dentry; NULL: no such name */
@@ -98,9 +99,6 @@ static void unlock_objects(struct inode *a, struct inode *b)
 static int check_names(const struct rename *r)
 {
     bool exchange = (r->flags & RENAME_EXCHANGE) != 0;
-    if (!r->from.inode) {
-        return -ENOENT;
-    }
     if ((r->flags & RENAME_NOREPLACE) != 0 && r->to.inode) {
         return -EEXIST;
     }
@@ -190,6 +188,9 @@ static int find_names(struct rename *r)
 {
     int error = dentry_lookup(r->from.parent.dentry, r->from.name, strlen(r->from.name), true,
                               &r->from.dentry);
+    if (error == 0 && !atomic_load(&r->from.dentry->inode)) {
+        error = -ENOENT; /* before the other name is looked at */
+    }
     if (error == 0) {
         error = dentry_lookup(r->to.parent.dentry, r->to.name, strlen(r->to.name), true,
                               &r->to.dentry);
@@ -260,12 +261,12 @@ int vfs_rename(const struct path *old_start, const char *old_text, const struct 
                                   (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0)) {
         return -EINVAL;
     }
-    int error = path_walk_parent(old_start, old_text, 0, &r.from.parent, r.from.name,
+    int error = walk_parent(old_start, old_text, 0, &r.from.parent, r.from.name,
                                  &r.from.trailing);
     if (error != 0) {
         return error;
     }
-    error = path_walk_parent(new_start, new_text, 0, &r.to.parent, r.to.name, &r.to.trailing);
+    error = walk_parent(new_start, new_text, 0, &r.to.parent, r.to.name, &r.to.trailing);
     if (error == 0) {
         if (r.from.parent.mount != r.to.parent.mount) {
             error = -EXDEV;
