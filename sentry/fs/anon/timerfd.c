@@ -13,7 +13,7 @@
 #include <linux/ioctl.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <linux/timerfd.h>
+#include <sys/timerfd.h>
 
 #include "platform/base/text.h"
 #include "sentry/core/clock.h"
