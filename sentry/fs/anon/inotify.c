@@ -46,6 +46,7 @@ struct inotify_mark {
     struct inotify *owner;
     struct inode *inode; /* reference */
     int wd;
+    struct inotify_mark *next_dead; /* of one sweep */
     /* under lock */
     uint32_t wanted; /* events and IN_ONESHOT, as asked for */
     bool dead;
@@ -167,30 +168,35 @@ static void mark_free(struct inotify_mark *mark)
     free(mark);
 }
 
+/* Frees the dead marks. Under update_lock they leave the inode, so that inotify_add finds none. */
 static void sweep_dead(struct inotify *inotify)
 {
-    for (;;) {
-        struct inotify_mark *mark, *dead = NULL;
-        mutex_lock(&inotify->lock);
-        if (inotify->has_dead) {
-            RB_FOREACH(mark, inotify_marks, &inotify->marks)
-            {
-                if (mark->dead) {
-                    dead = mark;
-                    break;
-                }
-            }
-            if (dead) {
-                RB_REMOVE(inotify_marks, &inotify->marks, dead);
-            } else {
-                inotify->has_dead = false;
-            }
+    struct inotify_mark *mark, *next, *dead = NULL;
+    mutex_lock(&inotify->lock);
+    bool has_dead = inotify->has_dead;
+    mutex_unlock(&inotify->lock);
+    if (!has_dead) {
+        return;
+    }
+    mutex_lock(&inotify->update_lock);
+    mutex_lock(&inotify->lock);
+    RB_FOREACH_SAFE(mark, inotify_marks, &inotify->marks, next)
+    {
+        if (mark->dead) {
+            RB_REMOVE(inotify_marks, &inotify->marks, mark);
+            mark->next_dead = dead;
+            dead = mark;
         }
-        mutex_unlock(&inotify->lock);
-        if (!dead) {
-            return;
-        }
-        mark_free(dead);
+    }
+    inotify->has_dead = false;
+    mutex_unlock(&inotify->lock);
+    for (mark = dead; mark; mark = mark->next_dead) {
+        inode_watch_remove(&mark->watch);
+    }
+    mutex_unlock(&inotify->update_lock);
+    for (mark = dead; mark; mark = next) {
+        next = mark->next_dead;
+        mark_free(mark);
     }
 }
 
