@@ -6,11 +6,13 @@
  */
 #include "gofer/files/confine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -41,6 +43,24 @@ static bool is_kept(const struct confine_config *config, int fd)
     return false;
 }
 
+/* For hosts without close_range: what /proc says is open. */
+static int close_listed(unsigned first, unsigned last)
+{
+    DIR *list = opendir("/proc/self/fd");
+    if (!list) {
+        return -errno;
+    }
+    struct dirent *entry;
+    while ((entry = readdir(list))) {
+        unsigned long fd = strtoul(entry->d_name, NULL, 10);
+        if (entry->d_name[0] != '.' && fd >= first && fd <= last && (int)fd != dirfd(list)) {
+            close((int)fd);
+        }
+    }
+    closedir(list);
+    return 0;
+}
+
 static int close_between(unsigned first, unsigned last)
 {
     if (first > last) {
@@ -52,11 +72,7 @@ static int close_between(unsigned first, unsigned last)
     if (errno != ENOSYS && errno != EPERM) {
         return -errno;
     }
-    long most = sysconf(_SC_OPEN_MAX);
-    for (unsigned fd = first; fd <= last && (long)fd < most; fd++) {
-        close((int)fd);
-    }
-    return 0;
+    return close_listed(first, last);
 }
 
 int confine_descriptors(const struct confine_config *config)

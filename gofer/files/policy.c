@@ -411,3 +411,19 @@ bool policy_quota_touches(const struct policy *policy, const uint64_t *state)
     }
     return false;
 }
+
+bool policy_rule_overruled(const struct policy *policy, size_t rule, size_t other)
+{
+    const struct policy_rule *loser = &policy->rules[rule];
+    const struct policy_rule *winner = &policy->rules[other];
+    if (loser->access > GOFER_ACCESS_DENY || winner->access <= GOFER_ACCESS_DENY ||
+        winner->pattern.glob || !decides_over(policy, other, (int)rule)) {
+        return false;
+    }
+    uint64_t set = close_any_depth(&loser->pattern, 1);
+    for (unsigned i = 0; i < winner->pattern.count; i++) {
+        const char *name = winner->pattern.component[i];
+        set = pattern_step(&loser->pattern, set, name, strlen(name));
+    }
+    return residue(&loser->pattern, set) != 0;
+}

@@ -124,6 +124,12 @@ bool policy_same_beneath(const struct policy *policy, const uint64_t *a, const u
 /* Does some quota limit bytes or files at or beneath this state? */
 bool policy_quota_touches(const struct policy *policy, const uint64_t *state);
 
+/*
+ * Does rule lose beneath the path of other, which is more specific and gives more? Then a hide or
+ * deny does not reach where its author may have meant it to: worth a warning.
+ */
+bool policy_rule_overruled(const struct policy *policy, size_t rule, size_t other);
+
 /* One component against a glob: * ? [a-z] [!a-z] and \ before a literal; bytes, case counts. */
 bool policy_glob_match(const char *glob, const char *name, size_t length);
 /* Is the glob well-formed ("[" closed, no trailing "\")? */

@@ -127,6 +127,24 @@ static int allocate(struct session *session)
                : -ENOMEM;
 }
 
+/* Says which hide and deny rules do not reach everywhere; a few lines at most. */
+static void warn_overruled(const struct policy *policy)
+{
+    unsigned said = 0;
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        for (size_t j = 0; j < policy->rule_count && said < 8; j++) {
+            if (policy_rule_overruled(policy, i, j)) {
+                log_warning(
+                    "policy: \"%s\" does not %s anything beneath \"%s\", whose rule is more "
+                    "specific",
+                    policy->rules[i].pattern.text, policy_access_name(policy->rules[i].access),
+                    policy->rules[j].pattern.text);
+                said++;
+            }
+        }
+    }
+}
+
 int session_init(struct session *session, const struct gofer_config *config)
 {
     static const struct policy no_policy = {.default_access = GOFER_ACCESS_WRITE};
@@ -141,6 +159,7 @@ int session_init(struct session *session, const struct gofer_config *config)
     session->nodes.on_free = node_goes;
     session->nodes.context = session;
     session->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    warn_overruled(session->policy);
     int error = allocate(session);
     for (uint32_t i = 0; !error && i < session->mount_count; i++) {
         error = open_mount(session, i);

@@ -170,6 +170,19 @@ static void test_moves(void **state)
     policy_free(policy);
 }
 
+static void test_overruled(void **state)
+{
+    (void)state;
+    struct policy *policy = load("{\"version\":1,\"rules\":["
+                                 "{\"path\":\"/**/.env\",\"access\":\"hide\"},"
+                                 "{\"path\":\"/work\",\"access\":\"write\"},"
+                                 "{\"path\":\"/work/**/.env\",\"access\":\"hide\"}]}");
+    assert_true(policy_rule_overruled(policy, 0, 1));
+    assert_false(policy_rule_overruled(policy, 2, 1));
+    assert_false(policy_rule_overruled(policy, 1, 0));
+    policy_free(policy);
+}
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -280,9 +293,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_glob),      cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_any_depth), cmocka_unit_test(test_default_and_passage),
-        cmocka_unit_test(test_moves),     cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_bad_files), cmocka_unit_test(test_file),
-        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_overruled), cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_file),      cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests_name("gofer policy", tests, NULL, NULL);
 }
