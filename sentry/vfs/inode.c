@@ -240,7 +240,7 @@ int inode_remove_privs(struct inode *inode)
 {
     uint32_t mode = inode->mode;
     uint32_t kept = mode & ~(uint32_t)S_ISUID;
-    if ((mode & S_IXGRP) != 0) {
+    if ((mode & S_IXGRP) != 0 || !cred_in_group(current.cred, inode->gid)) {
         kept &= ~(uint32_t)S_ISGID;
     }
     if (!S_ISREG(mode) || kept == mode || capable(CAP_FSETID)) {
