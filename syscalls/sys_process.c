@@ -8,17 +8,13 @@
 #include <sys/wait.h>
 #include <fcntl.h>
 
+#include "sentry/fs/anon/pidfd.h"
 #include "sentry/kernel/job_control.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/task_clone.h"
 #include "sentry/kernel/task_exec.h"
 #include "sentry/kernel/task_wait.h"
-#if __has_include("sentry/fs/anon/pidfd.h")
-#include "sentry/fs/anon/pidfd.h"
-#else
-#define pidfd_lookup(task, fd, id, nonblock) ((void)(task), *(nonblock) = false, *(id) = (fd), -EBADF)
-#endif
 #include "sentry/vfs/fd_table.h"
 #include "sentry/vfs/file.h"
 #include "syscalls/exec_arguments.h"

@@ -24,12 +24,9 @@ long sys_sched_yield(struct task *task, const struct syscall_args *args)
     return 0;
 }
 
-/* The named thread (0: the caller) with a reference. */
+/* The named thread (0: the caller) with a reference; -ESRCH. */
 static int find_target(struct task *task, int pid, struct task **ret_target)
 {
-    if (pid < 0) {
-        return -EINVAL;
-    }
     struct task *target = pid == 0 ? task_ref(task) : task_find(pid);
     if (!target) {
         return -ESRCH;
@@ -146,7 +143,7 @@ long sys_sched_setparam(struct task *task, const struct syscall_args *args)
 {
     int32_t priority;
     struct task *target;
-    if (args->arg[1] == 0) {
+    if (args->arg[1] == 0 || arg_int(args, 0) < 0) {
         return -EINVAL;
     }
     int result = copy_in(args->arg[1], &priority);
@@ -164,6 +161,9 @@ long sys_sched_setparam(struct task *task, const struct syscall_args *args)
 long sys_sched_getscheduler(struct task *task, const struct syscall_args *args)
 {
     struct task *target;
+    if (arg_int(args, 0) < 0) {
+        return -EINVAL;
+    }
     int result = find_target(task, arg_int(args, 0), &target);
     if (result != 0) {
         return result;
@@ -176,7 +176,7 @@ long sys_sched_getscheduler(struct task *task, const struct syscall_args *args)
 long sys_sched_getparam(struct task *task, const struct syscall_args *args)
 {
     struct task *target;
-    if (args->arg[1] == 0) {
+    if (args->arg[1] == 0 || arg_int(args, 0) < 0) {
         return -EINVAL;
     }
     int result = find_target(task, arg_int(args, 0), &target);
@@ -214,6 +214,9 @@ long sys_sched_get_priority_min(struct task *task, const struct syscall_args *ar
 long sys_sched_rr_get_interval(struct task *task, const struct syscall_args *args)
 {
     struct task *target;
+    if (arg_int(args, 0) < 0) {
+        return -EINVAL;
+    }
     int result = find_target(task, arg_int(args, 0), &target);
     if (result != 0) {
         return result;
@@ -266,7 +269,7 @@ long sys_sched_getattr(struct task *task, const struct syscall_args *args)
 {
     struct task *target;
     uint32_t size = arg_uint(args, 2);
-    if (args->arg[1] == 0 || size < 48 || size > PAGE_SIZE || args->arg[3] != 0) {
+    if (args->arg[1] == 0 || arg_int(args, 0) < 0 || size < 48 || size > PAGE_SIZE || args->arg[3] != 0) {
         return -EINVAL;
     }
     int result = find_target(task, arg_int(args, 0), &target);

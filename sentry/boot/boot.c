@@ -22,19 +22,17 @@
 #include "sentry/core/clock.h"
 #include "sentry/core/timer.h"
 #include "sentry/fs/anon/epoll.h"
+#include "sentry/fs/anon/pidfd.h"
 #include "sentry/fs/anon/pipe.h"
 #include "sentry/fs/dev/device.h"
 #include "sentry/fs/dev/host_stream.h"
+#include "sentry/fs/dev/tty.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/task_clone.h"
 #include "sentry/kernel/task_run.h"
 #include "sentry/mm/mm.h"
 #include "sentry/net/socket.h"
-#if __has_include("sentry/fs/anon/pidfd.h")
-#include "sentry/fs/anon/pidfd.h"
-#define HAVE_PIDFD 1
-#endif
 #include "syscalls/dispatch.h"
 #include "syscalls/strace.h"
 
@@ -131,14 +129,13 @@ static void wire_hooks(const struct sentry_config *config)
     kernel_syscall = syscall_dispatch;
     kernel_first_process_exited = boot_request_finish;
     kernel_limit_hit = boot_limit_hit;
-#ifdef HAVE_PIDFD
     kernel_install_pidfd = pidfd_install;
-#endif
     current_hooks.send_signal = send_signal_to_self;
     device_init();
     pipe_init();
     epoll_init();
     net_init();
+    tty_init();
     if (config->limits.output != SENTRY_NO_LIMIT) {
         host_stream_set_limit(config->limits.output, output_exceeded);
     }

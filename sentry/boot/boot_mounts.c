@@ -1,31 +1,30 @@
 /* boot_mounts.c: the guest's file tree, from the launcher's list. Runs as guest root with umask 0. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "gofer/client/client.h"
+#include "platform/base/text.h"
 #include "sentry/boot/control.h"
 #include "sentry/boot/internal.h"
 #include "sentry/core/current.h"
 #include "sentry/fs/dev/device.h"
-#if __has_include("sentry/fs/dev/devpts.h")
-#include "sentry/fs/dev/devpts.h"
-#define HAVE_DEVPTS 1
-#endif
+#include "sentry/fs/dev/tty.h"
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/overlay/overlay.h"
-#if __has_include("sentry/fs/proc/proc.h")
 #include "sentry/fs/proc/proc.h"
-#define HAVE_PROC 1
-#endif
 #if __has_include("sentry/fs/sys/sys.h")
 #include "sentry/fs/sys/sys.h"
 #define HAVE_SYS 1
 #endif
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/vfs/file.h"
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/mount.h"
@@ -110,11 +109,7 @@ static int make_super(const struct sentry_config *config, const struct sentry_mo
         return new_tmpfs(SENTRY_NO_LIMIT, mount, ret_super);
     case SENTRY_MOUNT_PROC:
         *flags = MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC | MOUNT_RELATIME;
-#ifdef HAVE_PROC
         return proc_new(ret_super);
-#else
-        return new_tmpfs(0, mount, ret_super);
-#endif
     case SENTRY_MOUNT_SYS:
         *flags = MOUNT_READ_ONLY | MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC | MOUNT_RELATIME;
 #ifdef HAVE_SYS
@@ -124,11 +119,7 @@ static int make_super(const struct sentry_config *config, const struct sentry_mo
 #endif
     case SENTRY_MOUNT_DEVPTS:
         *flags = MOUNT_NO_SUID | MOUNT_NO_EXEC | MOUNT_RELATIME;
-#ifdef HAVE_DEVPTS
         return devpts_new(ret_super);
-#else
-        return new_tmpfs(0, mount, ret_super);
-#endif
     default:
         return -EINVAL;
     }
@@ -264,16 +255,90 @@ bool boot_has_changes(void)
     return cow_count > 0;
 }
 
-static int send_change(const struct overlay_change *change, void *context)
+struct change_context {
+    const struct sentry_config *config;
+    struct super *super;
+    const char *mount_path;
+};
+
+static const char *change_name(char kind)
 {
-    (void)context;
-    (void)change;
-    return 0;
+    return kind == 'A' ? "added" : kind == 'D' ? "deleted" : "modified";
+}
+
+/* A read-only descriptor with the contents of a changed regular file, or -1. */
+static int open_contents(const struct change_context *context, const char *guest_path)
+{
+    struct open_request request = {.flags = O_RDONLY | O_NOFOLLOW};
+    struct file *file = NULL;
+    struct mm_source source;
+    int fd = -1;
+    if (!context->config->change_contents ||
+        vfs_open(NULL, guest_path, &request, &file) != 0) {
+        return -1;
+    }
+    if (S_ISREG(file->inode->mode) &&
+        file_mmap(file, 0, 4096, PROT_READ, MAP_PRIVATE, &source) == 0 && source.fd >= 0) {
+        fd = dup(source.fd);
+        if (fd >= 0 && lseek(fd, 0, SEEK_SET) != 0) {
+            close(fd);
+            fd = -1;
+        }
+    }
+    file_unref(file);
+    return fd;
+}
+
+static int send_change(const struct overlay_change *change, void *opaque)
+{
+    const struct change_context *context = opaque;
+    struct control_message message = {.type = CONTROL_CHANGE};
+    char path[PATH_MAX_LENGTH * 2];
+    snprintf(message.name, sizeof(message.name), "%s", change_name(change->kind));
+    int length = snprintf(path, sizeof(path) / 2, "%s/%s",
+                          strcmp(context->mount_path, "/") == 0 ? "" : context->mount_path,
+                          change->path);
+    if (length <= 0 || (size_t)length >= sizeof(path) / 2) {
+        return 0;
+    }
+    size_t text_length = (size_t)length;
+    int fd = -1;
+    struct path object;
+    if (change->kind != 'D' && path_walk(NULL, path, 0, &object) == 0) {
+        struct inode_attr attr;
+        if (inode_getattr(path_inode(&object), &attr) == 0) {
+            message.change = (struct control_change){.mode = attr.mode,
+                                                     .uid = attr.uid,
+                                                     .gid = attr.gid,
+                                                     .mtime_sec = attr.mtime.tv_sec,
+                                                     .mtime_nsec = (uint32_t)attr.mtime.tv_nsec,
+                                                     .size = attr.size};
+        }
+        auto_text struct text target = TEXT_INIT;
+        if (S_ISLNK(message.change.mode) && vfs_readlink(&object, &target) == 0 &&
+            target.length < PATH_MAX_LENGTH) {
+            path[text_length++] = '\0';
+            memcpy(path + text_length, text_string(&target), target.length);
+            text_length += target.length;
+        }
+        path_unref(&object);
+        if (S_ISREG(message.change.mode)) {
+            fd = open_contents(context, path);
+        }
+    }
+    int result = control_send(context->config->control_fd, &message, path, text_length, fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return result;
 }
 
 void boot_send_changes(const struct sentry_config *config)
 {
     for (size_t i = 0; i < cow_count; i++) {
-        ignore_result(overlay_for_each_change(cow_mounts[i].super, send_change, (void *)(uintptr_t)config));
+        struct change_context context = {.config = config,
+                                         .super = cow_mounts[i].super,
+                                         .mount_path = cow_mounts[i].path};
+        ignore_result(overlay_for_each_change(cow_mounts[i].super, send_change, &context));
     }
 }

@@ -1,6 +1,5 @@
 /* boot_task.c: pid 1 of the sandbox, which only reaps orphans, and pid 2, the program. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,8 +45,18 @@ static int make_init(const struct sentry_config *config)
     }
     set_limits(init, config);
     init->sighand = sighand_new();
+    struct task *task = task_new(init); /* has no thread: it only stands for pid 1 in the tables */
+    if (!task) {
+        return -ENOMEM;
+    }
+    task->cred = cred_ref(&cred_boot);
+    memcpy(task->comm, "init", 5);
+    memcpy(task->affinity, kernel.cpu_mask, sizeof(task->affinity));
+    atomic_store(&task->state, TASK_SLEEPING);
     mutex_lock(&kernel_lock);
     int pid = pid_allocate_locked();
+    task_publish_locked(task, pid);
+    init->leader = task;
     init->tgid = init->pgid = pid;
     init->session = session_new(pid);
     init->state = PROCESS_RUNNING;
@@ -91,12 +100,16 @@ static int make_fs(const struct sentry_config *config, struct fs_context **ret_f
 
 int boot_streams(const struct sentry_config *config, struct fd_table *table)
 {
+    struct file *console = NULL;
+    int started = boot_console_start(config, &console);
+    if (started != 0) {
+        return started;
+    }
     for (int i = 0; i < 3; i++) {
         struct file *file = NULL;
-        int result;
-        if (config->is_terminal && config->stream_is_terminal[i]) {
-            struct open_request request = {.flags = O_RDWR | O_NOCTTY};
-            result = vfs_open(NULL, "/dev/pts/0", &request, &file);
+        int result = 0;
+        if (console && config->stream_is_terminal[i]) {
+            file = file_ref(console);
         } else if (config->stream_fd[i] >= 0) {
             result = host_stream_new(config->stream_fd[i], &file);
         } else {
@@ -107,9 +120,11 @@ int boot_streams(const struct sentry_config *config, struct fd_table *table)
         }
         if (result < 0) {
             file_unref(file);
+            file_unref(console);
             return result;
         }
     }
+    file_unref(console);
     return 0;
 }
 
@@ -243,16 +258,19 @@ int boot_first_task(const struct sentry_config *config, struct task **ret_task, 
     }
     if (result == 0) {
         task->fds = fd_table_new();
-        result = task->fds ? boot_streams(config, task->fds) : -ENOMEM;
+        result = task->fds ? 0 : -ENOMEM;
     }
     if (result != 0) {
         return result;
     }
-    /* The program is looked up with the guest's own rights, from its working directory. */
+    /* From here with the guest's own rights and working directory. */
     struct fs_context *boot_fs = current.fs;
     task_sync_current(task);
-    result = load_program(config, task, text, text_size);
-    *ret_failed = result != 0;
+    result = boot_streams(config, task->fds);
+    if (result == 0) {
+        result = load_program(config, task, text, text_size);
+        *ret_failed = result != 0;
+    }
     current.task = NULL;
     current.fs = boot_fs;
     current.cred = &cred_boot;

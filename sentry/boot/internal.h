@@ -35,6 +35,7 @@ void boot_request_finish(int wait_status);
 void boot_limit_hit(const char *name, const char *detail, bool fatal);
 
 /* The guest's terminal, when the launcher has one. */
-int boot_console_start(const struct sentry_config *config) must_check;
+/* *ret_file: an open slave of it (a reference), or NULL. The caller is the session's leader. */
+int boot_console_start(const struct sentry_config *config, struct file **ret_file) must_check;
 void boot_console_resize(const struct winsize *window);
 void boot_console_drain(void);
