@@ -1,0 +1,5 @@
+# needs: sqlite3
+exec 2>&1
+sqlite3 t.db 'create table t(a integer primary key, b text); insert into t(b) values ("x"), ("y");'; sqlite3 t.db 'select * from t; pragma integrity_check;'
+{ echo 'begin;'; for i in $(seq 3000); do echo "insert into t(b) values ('row $i');"; done; echo 'commit;'; } | sqlite3 t.db; sqlite3 -header -csv t.db 'select count(*) as n, max(length(b)) as m from t'
+for m in delete truncate persist wal memory; do sqlite3 t.db "pragma journal_mode=$m; insert into t(b) values ('$m'); select count(*) from t;"; done; sqlite3 t.db .dump | md5sum; sqlite3 t.db 'create virtual table f using fts5(x); insert into f values ("hello world"); select * from f where f match "world"'; sqlite3 t.db '.backup b.db'; sqlite3 b.db 'select count(*) from t'; sqlite3 t.db 'delete from t where a > 10; vacuum;'; sqlite3 t.db 'with recursive c(x) as (select 1 union all select x+1 from c where x < 100000) select sum(x) from c'; (sqlite3 t.db 'pragma journal_mode=delete; begin exclusive; select 1;' '.shell sleep 0.3' 'commit;' & sleep 0.1; sqlite3 -cmd '.timeout 5000' t.db 'insert into t(b) values ("waited"); select count(*) from t;'; wait)
