@@ -88,6 +88,18 @@ int walker_init(struct walker *w, const struct path *start, const char *text, un
     }
     struct fs_context *fs = current.fs;
     bool scoped = (flags & (WALK_BENEATH | WALK_IN_ROOT)) != 0;
+    if (!scoped) {
+        if (fs) {
+            fs_context_get_root(fs, &w->root);
+        } else if (!mount_get_root(&w->root)) {
+            return -ENOENT;
+        }
+        if (text[0] == '/') {
+            w->at = w->root;
+            path_ref(&w->at);
+            return 0;
+        }
+    }
     if (start) {
         w->at = *start;
         path_ref(&w->at);
@@ -97,18 +109,8 @@ int walker_init(struct walker *w, const struct path *start, const char *text, un
         return -ENOENT;
     }
     if (scoped) {
-        w->root = w->at;
+        w->root = w->at; /* and "/" is where the walk starts */
         path_ref(&w->root);
-    } else if (fs) {
-        fs_context_get_root(fs, &w->root);
-    } else if (!mount_get_root(&w->root)) {
-        w->root = w->at;
-        path_ref(&w->root);
-    }
-    if (text[0] == '/') {
-        struct path root = w->root;
-        path_ref(&root);
-        path_replace(&w->at, root);
     }
     return 0;
 }
