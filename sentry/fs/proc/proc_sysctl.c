@@ -1,0 +1,365 @@
+/*
+ * proc_sysctl.c: /proc/sys. What cannot be changed inside a sandbox is read-only here even where Linux lets
+ * root write it. Values are Linux's defaults or those the sandbox goes by. Source: Documentation/admin-guide/sysctl.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "sentry/core/current.h"
+#include "sentry/core/cred.h"
+#include "sentry/fs/proc/internal.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/vfs/dentry.h"
+
+#define VALUE(name, string)                                                                        \
+    static int show_##name(struct proc_node *node, struct text *out)                               \
+    {                                                                                              \
+        (void)node;                                                                                \
+        text_puts(out, string "\n");                                                               \
+        return 0;                                                                                  \
+    }
+#define ROW(n)             PROC_FILE(#n, 0444, 0, show_##n)
+#define ROW_AS(n, f)       PROC_FILE(n, 0444, 0, show_##f)
+#define END                {.name = NULL}
+
+/* --- kernel --- */
+
+static int show_hostname(struct proc_node *node, struct text *out)
+{
+    char name[65];
+    (void)node;
+    kernel_get_hostname(name);
+    text_printf(out, "%.64s\n", name);
+    return 0;
+}
+
+static int show_domainname(struct proc_node *node, struct text *out)
+{
+    char name[65];
+    (void)node;
+    kernel_get_domainname(name);
+    text_printf(out, "%.64s\n", name);
+    return 0;
+}
+
+static int write_name(char *data, size_t length, int (*set)(const char *, size_t))
+{
+    size_t used = strcspn(data, "\n");
+    return capable(CAP_SYS_ADMIN) ? set(data, min_of(used, min_of(length, (size_t)64))) : -EPERM;
+}
+
+static int write_hostname(struct proc_node *node, char *data, size_t length)
+{
+    (void)node;
+    return write_name(data, length, kernel_set_hostname);
+}
+
+static int write_domainname(struct proc_node *node, char *data, size_t length)
+{
+    (void)node;
+    return write_name(data, length, kernel_set_domainname);
+}
+
+static void append_uuid(struct text *out, const uint8_t bytes[16])
+{
+    for (int i = 0; i < 16; i++) {
+        text_printf(out, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", bytes[i]);
+    }
+    text_putc(out, '\n');
+}
+
+static int show_boot_id(struct proc_node *node, struct text *out)
+{
+    uint8_t id[16];
+    (void)node;
+    memcpy(id, kernel.boot_id, sizeof(id));
+    id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+    append_uuid(out, id);
+    return 0;
+}
+
+static int show_uuid(struct proc_node *node, struct text *out)
+{
+    uint8_t id[16];
+    (void)node;
+    if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id)) {
+        return -EIO;
+    }
+    id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+    append_uuid(out, id);
+    return 0;
+}
+
+static int show_threads_max(struct proc_node *node, struct text *out)
+{
+    (void)node;
+    text_printf(out, "%llu\n",
+                (unsigned long long)min_of(kernel.limits.tasks, (uint64_t)4194304));
+    return 0;
+}
+
+VALUE(entropy_avail, "256")
+VALUE(poolsize, "256")
+VALUE(urandom_min_reseed_secs, "60")
+VALUE(write_wakeup_threshold, "256")
+VALUE(cap_last_cap, "40")
+VALUE(core_pattern, "core")
+VALUE(core_uses_pid, "0")
+VALUE(dmesg_restrict, "1")
+VALUE(kptr_restrict, "1")
+VALUE(msgmax, "8192")
+VALUE(msgmnb, "16384")
+VALUE(msgmni, "32000")
+VALUE(ngroups_max, "65536")
+VALUE(osrelease, KERNEL_RELEASE)
+VALUE(ostype, "Linux")
+VALUE(overflow_id, "65534")
+VALUE(panic, "0")
+VALUE(perf_event_paranoid, "4")
+VALUE(pid_max, "4194304")
+VALUE(printk, "4\t4\t1\t7")
+VALUE(randomize_va_space, "2")
+VALUE(rtsig_max, "32768")
+VALUE(sched_child_runs_first, "0")
+VALUE(sem, "32000\t1024000000\t500\t32000")
+VALUE(shmall, "18446744073692774399")
+VALUE(shmmax, "18446744073692774399")
+VALUE(shmmni, "4096")
+VALUE(shm_rmid_forced, "0")
+VALUE(sysrq, "0")
+VALUE(tainted, "0")
+VALUE(unprivileged_bpf_disabled, "2")
+VALUE(unprivileged_userns_clone, "0")
+VALUE(version, KERNEL_VERSION)
+VALUE(ptrace_scope, "1")
+VALUE(keys_max, "200")
+VALUE(seccomp_actions, "kill_process kill_thread trap errno user_notif trace log allow")
+
+static const struct proc_entry random_rows[] = {
+    ROW(boot_id), ROW(entropy_avail), ROW(poolsize), ROW(urandom_min_reseed_secs), ROW(uuid),
+    ROW(write_wakeup_threshold), END,
+};
+static const struct proc_entry yama_rows[] = {ROW(ptrace_scope), END};
+static const struct proc_entry seccomp_rows[] = {ROW_AS("actions_avail", seccomp_actions), END};
+static const struct proc_entry keys_rows[] = {ROW_AS("maxkeys", keys_max), END};
+
+static const struct proc_entry kernel_rows[] = {
+    ROW(cap_last_cap),
+    ROW(core_pattern),
+    ROW(core_uses_pid),
+    ROW(dmesg_restrict),
+    PROC_WRITABLE("domainname", 0644, 0, show_domainname, write_domainname),
+    PROC_WRITABLE("hostname", 0644, 0, show_hostname, write_hostname),
+    PROC_DIR("keys", keys_rows),
+    ROW(kptr_restrict),
+    ROW(msgmax),
+    ROW(msgmnb),
+    ROW(msgmni),
+    ROW(ngroups_max),
+    ROW(osrelease),
+    ROW(ostype),
+    ROW_AS("overflowgid", overflow_id),
+    ROW_AS("overflowuid", overflow_id),
+    ROW(panic),
+    ROW(perf_event_paranoid),
+    ROW(pid_max),
+    ROW(printk),
+    PROC_DIR("random", random_rows),
+    ROW(randomize_va_space),
+    ROW_AS("rtsig-max", rtsig_max),
+    ROW(sched_child_runs_first),
+    PROC_DIR("seccomp", seccomp_rows),
+    ROW(sem),
+    ROW(shm_rmid_forced),
+    ROW(shmall),
+    ROW(shmmax),
+    ROW(shmmni),
+    ROW(sysrq),
+    ROW(tainted),
+    ROW_AS("threads-max", threads_max),
+    ROW(unprivileged_bpf_disabled),
+    ROW(unprivileged_userns_clone),
+    ROW(version),
+    PROC_DIR("yama", yama_rows),
+    END,
+};
+
+/* --- vm --- */
+
+VALUE(overcommit_memory, "0")
+VALUE(overcommit_ratio, "50")
+VALUE(overcommit_kbytes, "0")
+VALUE(max_map_count, "65530")
+VALUE(mmap_min_addr, "65536")
+VALUE(swappiness, "60")
+VALUE(dirty_background_ratio, "10")
+VALUE(dirty_ratio, "20")
+VALUE(min_free_kbytes, "16384")
+VALUE(nr_hugepages, "0")
+VALUE(vfs_cache_pressure, "100")
+VALUE(panic_on_oom, "0")
+VALUE(memfd_noexec, "0")
+VALUE(unprivileged_userfaultfd, "0")
+
+static const struct proc_entry vm_rows[] = {
+    ROW(dirty_background_ratio),
+    ROW(dirty_ratio),
+    ROW(max_map_count),
+    ROW(memfd_noexec),
+    ROW(min_free_kbytes),
+    ROW(mmap_min_addr),
+    ROW(nr_hugepages),
+    ROW(overcommit_kbytes),
+    ROW(overcommit_memory),
+    ROW(overcommit_ratio),
+    ROW(panic_on_oom),
+    ROW(swappiness),
+    ROW(unprivileged_userfaultfd),
+    ROW(vfs_cache_pressure),
+    END,
+};
+
+/* --- fs --- */
+
+static int show_dentry_state(struct proc_node *node, struct text *out)
+{
+    uint64_t total, unused;
+    (void)node;
+    dentry_count(&total, &unused);
+    text_printf(out, "%llu\t%llu\t45\t0\t0\t0\n", (unsigned long long)total,
+                (unsigned long long)unused);
+    return 0;
+}
+
+VALUE(aio_max_nr, "65536")
+VALUE(aio_nr, "0")
+VALUE(file_max, "9223372036854775807")
+VALUE(file_nr, "1024\t0\t9223372036854775807")
+VALUE(inode_nr, "1024\t0")
+VALUE(nr_open, "1048576")
+VALUE(pipe_max_size, "1048576")
+VALUE(pipe_user_pages_hard, "0")
+VALUE(pipe_user_pages_soft, "16384")
+VALUE(protected_links, "1")
+VALUE(protected_create, "0")
+VALUE(suid_dumpable, "0")
+VALUE(lease_break_time, "45")
+VALUE(leases_enable, "1")
+VALUE(mount_max, "100000")
+VALUE(max_user_watches, "65536")
+VALUE(max_user_instances, "128")
+VALUE(max_queued_events, "16384")
+VALUE(epoll_watches, "1048576")
+VALUE(mq_msg_default, "10")
+VALUE(mq_msg_max, "10")
+VALUE(mq_msgsize_default, "8192")
+VALUE(mq_msgsize_max, "8192")
+VALUE(mq_queues_max, "256")
+
+static const struct proc_entry inotify_rows[] = {
+    ROW(max_queued_events), ROW(max_user_instances), ROW(max_user_watches), END};
+static const struct proc_entry epoll_rows[] = {ROW_AS("max_user_watches", epoll_watches), END};
+static const struct proc_entry mqueue_rows[] = {
+    ROW_AS("msg_default", mq_msg_default),         ROW_AS("msg_max", mq_msg_max),
+    ROW_AS("msgsize_default", mq_msgsize_default), ROW_AS("msgsize_max", mq_msgsize_max),
+    ROW_AS("queues_max", mq_queues_max),           END,
+};
+
+static const struct proc_entry fs_rows[] = {
+    ROW_AS("aio-max-nr", aio_max_nr),
+    ROW_AS("aio-nr", aio_nr),
+    ROW_AS("dentry-state", dentry_state),
+    PROC_DIR("epoll", epoll_rows),
+    ROW_AS("file-max", file_max),
+    ROW_AS("file-nr", file_nr),
+    ROW_AS("inode-nr", inode_nr),
+    PROC_DIR("inotify", inotify_rows),
+    ROW_AS("lease-break-time", lease_break_time),
+    ROW_AS("leases-enable", leases_enable),
+    ROW_AS("mount-max", mount_max),
+    PROC_DIR("mqueue", mqueue_rows),
+    ROW_AS("nr_open", nr_open),
+    ROW_AS("pipe-max-size", pipe_max_size),
+    ROW_AS("pipe-user-pages-hard", pipe_user_pages_hard),
+    ROW_AS("pipe-user-pages-soft", pipe_user_pages_soft),
+    ROW_AS("protected_fifos", protected_create),
+    ROW_AS("protected_hardlinks", protected_links),
+    ROW_AS("protected_regular", protected_create),
+    ROW_AS("protected_symlinks", protected_links),
+    ROW(suid_dumpable),
+    END,
+};
+
+/* --- net --- */
+
+VALUE(somaxconn, "4096")
+VALUE(rmem_max, "212992")
+VALUE(netdev_max_backlog, "1000")
+VALUE(ip_local_port_range, "32768\t60999")
+VALUE(ip_forward, "0")
+VALUE(ip_nonlocal_bind, "0")
+VALUE(ip_unprivileged_port_start, "1024")
+VALUE(tcp_rmem, "4096\t131072\t6291456")
+VALUE(tcp_wmem, "4096\t16384\t4194304")
+VALUE(tcp_keepalive_time, "7200")
+VALUE(tcp_keepalive_intvl, "75")
+VALUE(tcp_keepalive_probes, "9")
+VALUE(tcp_fin_timeout, "60")
+VALUE(tcp_syncookies, "1")
+VALUE(tcp_max_syn_backlog, "512")
+VALUE(tcp_fastopen, "1")
+VALUE(tcp_congestion, "cubic")
+VALUE(max_dgram_qlen, "512")
+VALUE(disable_ipv6, "0")
+
+static const struct proc_entry core_rows[] = {
+    ROW(netdev_max_backlog),
+    ROW_AS("rmem_default", rmem_max),
+    ROW(rmem_max),
+    ROW(somaxconn),
+    ROW_AS("wmem_default", rmem_max),
+    ROW_AS("wmem_max", rmem_max),
+    END,
+};
+static const struct proc_entry ipv4_rows[] = {
+    ROW(ip_forward),
+    ROW(ip_local_port_range),
+    ROW(ip_nonlocal_bind),
+    ROW(ip_unprivileged_port_start),
+    ROW_AS("tcp_allowed_congestion_control", tcp_congestion),
+    ROW_AS("tcp_available_congestion_control", tcp_congestion),
+    ROW_AS("tcp_congestion_control", tcp_congestion),
+    ROW(tcp_fastopen),
+    ROW(tcp_fin_timeout),
+    ROW(tcp_keepalive_intvl),
+    ROW(tcp_keepalive_probes),
+    ROW(tcp_keepalive_time),
+    ROW(tcp_max_syn_backlog),
+    ROW(tcp_rmem),
+    ROW(tcp_syncookies),
+    ROW(tcp_wmem),
+    END,
+};
+static const struct proc_entry ipv6_all_rows[] = {ROW(disable_ipv6), END};
+static const struct proc_entry ipv6_conf_rows[] = {
+    PROC_DIR("all", ipv6_all_rows), PROC_DIR("default", ipv6_all_rows),
+    PROC_DIR("lo", ipv6_all_rows), END};
+static const struct proc_entry ipv6_rows[] = {PROC_DIR("conf", ipv6_conf_rows), END};
+static const struct proc_entry unix_rows[] = {ROW(max_dgram_qlen), END};
+static const struct proc_entry net_rows[] = {
+    PROC_DIR("core", core_rows), PROC_DIR("ipv4", ipv4_rows), PROC_DIR("ipv6", ipv6_rows),
+    PROC_DIR("unix", unix_rows), END,
+};
+
+VALUE(max_user_namespaces, "0")
+static const struct proc_entry user_rows[] = {ROW(max_user_namespaces), END};
+
+const struct proc_entry proc_sys[] = {
+    PROC_DIR("fs", fs_rows),     PROC_DIR("kernel", kernel_rows), PROC_DIR("net", net_rows),
+    PROC_DIR("user", user_rows), PROC_DIR("vm", vm_rows),         END,
+};

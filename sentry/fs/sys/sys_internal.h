@@ -1,0 +1,21 @@
+/*
+ * sys_internal.h: rows of /sys. A row names a file (show) or a directory (children, or each for one
+ * directory per number).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "platform/base/compiler.h"
+#include "platform/base/text.h"
+
+struct sys_entry {
+    const char *name;
+    /* Appends the contents; number is that of the nearest numbered directory. */
+    void (*show)(uint32_t number, struct text *out);
+    const struct sys_entry *children; /* ends with a row without name */
+    const char *target;               /* a symbolic link */
+    uint32_t (*count)(void);          /* NULL: one; else name is a prefix: cpu0, cpu1 … */
+};
+
+extern const struct sys_entry sys_root;
