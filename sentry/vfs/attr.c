@@ -1,4 +1,5 @@
-/* attr.c: access, truncate, chmod, chown, utimes and readlink on resolved objects. Linux: fs/open.c. */
+/* attr.c: access, truncate, chmod, chown, utimes and readlink on resolved objects. Linux:
+ * fs/open.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
@@ -115,8 +116,8 @@ int vfs_setattr(const struct path *path, struct inode_attr *attr, unsigned set)
     if (error == 0) {
         const unsigned both = INODE_SET_ATIME | INODE_SET_MTIME;
         uint32_t mask = 0;
-        if ((set & (INODE_SET_MODE | INODE_SET_UID | INODE_SET_GID)) != 0 ||
-            (set & both) == both || set == INODE_SET_KILL_PRIVS) {
+        if ((set & (INODE_SET_MODE | INODE_SET_UID | INODE_SET_GID)) != 0 || (set & both) == both ||
+            set == INODE_SET_KILL_PRIVS) {
             mask = IN_ATTRIB;
         } else if ((set & both) != 0) {
             mask = (set & INODE_SET_ATIME) != 0 ? IN_ACCESS : IN_MODIFY;

@@ -1,8 +1,8 @@
 /*
  * dentry.c: the name cache: one hash table of (parent, name), one list of unused entries.
  *
- * Everything happens under dentry_lock; inodes are dropped after it is released, because freeing one
- * may call a file system.
+ * Everything happens under dentry_lock; inodes are dropped after it is released, because freeing
+ * one may call a file system.
  */
 #include "sentry/vfs/dentry.h"
 
@@ -374,8 +374,7 @@ void dentry_instantiate(struct dentry *dentry, struct inode *inode)
 static void prune_children_locked(struct dentry *d, struct garbage *garbage)
 {
     struct dentry *child, *next;
-    TAILQ_FOREACH_SAFE(child, &d->children, sibling, next)
-    {
+    TAILQ_FOREACH_SAFE (child, &d->children, sibling, next) {
         if (atomic_load(&child->uses) == 0) {
             discard_locked(child, garbage);
             atomic_fetch_sub(&d->uses, 1); /* never the last: the caller has one */
@@ -534,8 +533,7 @@ void dentry_shrink(struct super *super)
     while (again) {
         struct dentry *d, *next;
         again = false;
-        TAILQ_FOREACH_SAFE(d, &lru_list, lru, next)
-        {
+        TAILQ_FOREACH_SAFE (d, &lru_list, lru, next) {
             if (!super || d->super == super) {
                 struct dentry *parent = d->parent;
                 discard_locked(d, &garbage);

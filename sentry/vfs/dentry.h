@@ -1,10 +1,11 @@
 /*
  * dentry.h: the name cache.
  *
- * A dentry is a name in a directory, with its inode or none (negative). All of the cache (tables, parents,
- * names, inodes of dentries, mount points) is guarded by one lock, dentry_lock (RANK_DENTRY), held for
- * the time of a few look-ups and never over a file system operation. A dentry without users stays cached
- * until the bound is reached; a hashed dentry can be found, an unhashed one was removed or displaced.
+ * A dentry is a name in a directory, with its inode or none (negative). All of the cache (tables,
+ * parents, names, inodes of dentries, mount points) is guarded by one lock, dentry_lock
+ * (RANK_DENTRY), held for the time of a few look-ups and never over a file system operation. A
+ * dentry without users stays cached until the bound is reached; a hashed dentry can be found, an
+ * unhashed one was removed or displaced.
  *
  * A directory's own lock (RANK_INODE) is held by whoever inserts below it or changes what a name
  * below it stands for, so a look-up that missed may insert what the file system answered.
@@ -28,11 +29,11 @@ struct super;
 TAILQ_HEAD(dentry_list, dentry);
 
 struct dentry {
-    atomic_int uses;        /* 0 to 1 only under dentry_lock */
-    uint32_t hash;          /* of parent and name */
-    struct super *super;    /* borrowed from the inode's or the parent's; NULL for anonymous ones */
-    _Atomic(struct inode *) inode; /* reference; NULL: negative. Set under dentry_lock; readable without by
-                                      those who hold a reference */
+    atomic_int uses;     /* 0 to 1 only under dentry_lock */
+    uint32_t hash;       /* of parent and name */
+    struct super *super; /* borrowed from the inode's or the parent's; NULL for anonymous ones */
+    _Atomic(struct inode *) inode; /* reference; NULL: negative. Set under dentry_lock; readable
+                                      without by those who hold a reference */
 
     /* under dentry_lock */
     struct dentry *parent; /* reference; NULL for the root of a file system */
@@ -40,8 +41,8 @@ struct dentry {
     uint32_t length;
     bool hashed;
     bool on_lru;
-    bool disconnected;     /* never had a place (memfd, O_TMPFILE): shown as deleted */
-    atomic_uint mounted;   /* mounts on it */
+    bool disconnected;   /* never had a place (memfd, O_TMPFILE): shown as deleted */
+    atomic_uint mounted; /* mounts on it */
     struct dentry *hash_next;
     TAILQ_ENTRY(dentry) lru;
     TAILQ_ENTRY(dentry) sibling;
@@ -56,7 +57,8 @@ struct dentry *dentry_unref(struct dentry *dentry);
 /* A reference on a dentry found under the lock, which may have had none. */
 void dentry_ref_locked(struct dentry *dentry) REQUIRES(dentry_lock);
 
-/* A root (parent NULL) or an unhashed dentry below parent; takes a reference on inode itself. NULL: no memory. */
+/* A root (parent NULL) or an unhashed dentry below parent; takes a reference on inode itself. NULL:
+ * no memory. */
 struct dentry *dentry_new(struct dentry *parent, const char *name, size_t length,
                           struct inode *inode) must_check;
 /* A dentry of no directory, shown as its text plus " (deleted)". */
@@ -64,21 +66,21 @@ struct dentry *dentry_new_disconnected(const char *text, struct inode *inode) mu
 
 /* The cached child with a reference, or NULL. */
 struct dentry *dentry_find(struct dentry *parent, const char *name, size_t length);
-struct dentry *dentry_find_locked(struct dentry *parent, const char *name,
-                                  size_t length) REQUIRES(dentry_lock);
+struct dentry *dentry_find_locked(struct dentry *parent, const char *name, size_t length)
+    REQUIRES(dentry_lock);
 
 /*
- * The child name of parent, from the cache or the file system: *ret gets a reference, negative when there
- * is no such name. dir_locked: the caller holds the directory's lock. ENAMETOOLONG, ENOMEM, and the lookup
- * op's errors but ENOENT.
+ * The child name of parent, from the cache or the file system: *ret gets a reference, negative when
+ * there is no such name. dir_locked: the caller holds the directory's lock. ENAMETOOLONG, ENOMEM,
+ * and the lookup op's errors but ENOENT.
  */
 int dentry_lookup(struct dentry *parent, const char *name, size_t length, bool dir_locked,
                   struct dentry **ret) must_check;
 
 /* A negative dentry becomes inode (a reference is taken). The directory is locked. */
 void dentry_instantiate(struct dentry *dentry, struct inode *inode);
-/* The name was removed: becomes negative when the caller is its only user, else unhashed. The directory is
- * locked. */
+/* The name was removed: becomes negative when the caller is its only user, else unhashed. The
+ * directory is locked. */
 void dentry_removed(struct dentry *dentry);
 /* Forgets a cached name: the next look-up asks the file system. */
 void dentry_drop(struct dentry *dentry);
@@ -91,7 +93,8 @@ struct dentry_move {
 };
 int dentry_move_prepare(struct dentry_move *move, const struct dentry *from,
                         const struct dentry *to) must_check;
-/* from takes to's place; to becomes unhashed, or changes places (exchange). Directories are locked. */
+/* from takes to's place; to becomes unhashed, or changes places (exchange). Directories are locked.
+ */
 void dentry_move(struct dentry_move *move, struct dentry *from, struct dentry *to, bool exchange);
 void dentry_move_fini(struct dentry_move *move);
 

@@ -1,6 +1,7 @@
 /*
- * file.c: open file descriptions; the only file that calls struct file_ops. Reads, writes, positions and
- * limits are here; the smaller operations are in file_misc.c. Linux: fs/read_write.c, fs/file_table.c.
+ * file.c: open file descriptions; the only file that calls struct file_ops. Reads, writes,
+ * positions and limits are here; the smaller operations are in file_misc.c. Linux: fs/read_write.c,
+ * fs/file_table.c.
  */
 #include "sentry/vfs/file.h"
 

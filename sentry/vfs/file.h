@@ -2,8 +2,8 @@
  * file.h: an open file description, and the operations of a file type.
  *
  * File operations never sleep for a guest event: they return -EAGAIN, and the caller waits on
- * wait_queue() for the wanted poll events and calls again (syscalls/blocking). Operations are called
- * only from file.c. They may block on host I/O.
+ * wait_queue() for the wanted poll events and calls again (syscalls/blocking). Operations are
+ * called only from file.c. They may block on host I/O.
  */
 #pragma once
 
@@ -43,8 +43,8 @@ struct file_ops {
     /* Emits entries from position *pos on and advances *pos; "." and ".." included. The directory's
      * inode is locked. NULL: ENOTDIR. */
     int (*readdir)(struct file *file, struct dir_sink *sink, uint64_t *pos) must_check;
-    /* New position. NULL: as a regular file by inode size; file->stream: ESPIPE. SEEK_DATA and SEEK_HOLE
-     * included. */
+    /* New position. NULL: as a regular file by inode size; file->stream: ESPIPE. SEEK_DATA and
+     * SEEK_HOLE included. */
     int64_t (*seek)(struct file *file, int64_t offset, int whence) must_check;
     /* Present EPOLL* readiness. NULL: always EPOLLIN|EPOLLOUT|EPOLLRDNORM|EPOLLWRNORM. */
     uint32_t (*poll)(struct file *file);
@@ -61,8 +61,8 @@ struct file_ops {
     /* fallocate(2); arguments are checked, the inode is locked. */
     int (*allocate)(struct file *file, int mode, uint64_t offset,
                     uint64_t length) must_check; /* NULL: EOPNOTSUPP */
-    /* Is the open complete? 0, or -EAGAIN: wait on the file's wait queue for any event and ask again
-     * (a FIFO without a peer; see special.h). NULL: always complete. */
+    /* Is the open complete? 0, or -EAGAIN: wait on the file's wait queue for any event and ask
+     * again (a FIFO without a peer; see special.h). NULL: always complete. */
     int (*open_wait)(struct file *file) must_check;
     /* fcntl F_ADD_SEALS and F_GET_SEALS (returns the seals). NULL: EINVAL. */
     int (*add_seals)(struct file *file, unsigned seals) must_check;
@@ -77,21 +77,22 @@ struct file_ops {
     int (*set_flags)(struct file *file, unsigned flags) must_check;
     /* Extra lines of /proc/pid/fdinfo/N. May be NULL. */
     void (*show_fdinfo)(struct file *file, struct text *text);
-    const char *anon_name; /* for /proc/pid/fd of files without a path: "pipe", "socket", "[eventfd]" */
+    const char
+        *anon_name; /* for /proc/pid/fd of files without a path: "pipe", "socket", "[eventfd]" */
 };
 
 /* file->mode bits. */
 enum file_mode {
     FILE_READ = 1,
     FILE_WRITE = 2,
-    FILE_PATH = 4,    /* O_PATH: only a name */
-    FILE_STREAM = 8,  /* no position: lseek gives ESPIPE */
-    FILE_EXEC = 16,   /* opened for execution: denies writers */
+    FILE_PATH = 4,            /* O_PATH: only a name */
+    FILE_STREAM = 8,          /* no position: lseek gives ESPIPE */
+    FILE_EXEC = 16,           /* opened for execution: denies writers */
     FILE_NO_WRITE_COUNT = 32, /* not counted in inode->write_openers */
-    FILE_OPENED = 64, /* set by open.c: close tells inotify */
+    FILE_OPENED = 64,         /* set by open.c: close tells inotify */
     FILE_NO_ATIME = 128,
-    FILE_OWN_POSITION = 256, /* the implementation keeps the position (a host fd's): read and write at
-                                the position get FILE_OFFSET_OWN; O_APPEND is its own affair */
+    FILE_OWN_POSITION = 256, /* the implementation keeps the position (a host fd's): read and write
+                                at the position get FILE_OFFSET_OWN; O_APPEND is its own affair */
 };
 
 #define FILE_OFFSET_OWN UINT64_MAX
@@ -100,12 +101,12 @@ struct file {
     struct refcount ref;
     const struct file_ops *ops;
     struct mm_backing backing;
-    struct path path;         /* references; dentry NULL for anonymous files */
-    struct inode *inode;      /* a reference; never NULL */
-    const struct cred *cred;  /* the opener's; a reference */
-    unsigned mode;            /* FILE_*; fixed after open */
-    atomic_uint flags;        /* O_APPEND, O_NONBLOCK, … as F_GETFL shows */
-    void *private_data;       /* the implementation's */
+    struct path path;        /* references; dentry NULL for anonymous files */
+    struct inode *inode;     /* a reference; never NULL */
+    const struct cred *cred; /* the opener's; a reference */
+    unsigned mode;           /* FILE_*; fixed after open */
+    atomic_uint flags;       /* O_APPEND, O_NONBLOCK, … as F_GETFL shows */
+    void *private_data;      /* the implementation's */
 
     struct mutex lock; /* RANK_FILE: position */
     uint64_t position;
@@ -119,8 +120,8 @@ struct file {
 
 extern const struct mm_backing_ops file_backing_ops;
 
-/* An open file on inode with given ops; takes nothing, references path and inode itself. path may be NULL.
- * -ETXTBSY: FILE_WRITE on a file that is executed, FILE_EXEC on one open for writing. */
+/* An open file on inode with given ops; takes nothing, references path and inode itself. path may
+ * be NULL. -ETXTBSY: FILE_WRITE on a file that is executed, FILE_EXEC on one open for writing. */
 int file_new(struct inode *inode, const struct path *path, const struct file_ops *ops,
              unsigned mode, unsigned flags, void *private_data, struct file **ret_file) must_check;
 /* An anonymous file (pipe end, eventfd, socket …) on an anonymous inode of the given type bits. */

@@ -1,6 +1,6 @@
 /*
- * file_anon.c: files without a place in any file system (pipes, sockets, eventfds …) and how files are
- * called in /proc. Linux: fs/anon_inodes.c, simple_dname.
+ * file_anon.c: files without a place in any file system (pipes, sockets, eventfds …) and how files
+ * are called in /proc. Linux: fs/anon_inodes.c, simple_dname.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * file_lock.c: POSIX, OFD and flock locks of an inode, under one mutex per inode (RANK_OBJECT). The table
- * of waiters for deadlock detection has its own mutex, taken inside. Linux: fs/locks.c.
+ * file_lock.c: POSIX, OFD and flock locks of an inode, under one mutex per inode (RANK_OBJECT). The
+ * table of waiters for deadlock detection has its own mutex, taken inside. Linux: fs/locks.c.
  */
 #include "sentry/vfs/file_lock.h"
 
@@ -20,7 +20,7 @@
 TAILQ_HEAD(lock_list, file_lock);
 
 struct file_locks {
-    struct mutex lock; /* RANK_OBJECT */
+    struct mutex lock;        /* RANK_OBJECT */
     struct lock_list records; /* POSIX and OFD, by owner then start; under lock */
     struct lock_list flocks;  /* under lock */
     struct wait_queue queue;
@@ -91,8 +91,7 @@ void file_lock_wait_end(struct file_lock_wait *wait)
 static const void *waits_for_locked(const void *owner) REQUIRES(waiters_lock)
 {
     struct file_lock_wait *wait;
-    TAILQ_FOREACH(wait, &waiters, link)
-    {
+    TAILQ_FOREACH (wait, &waiters, link) {
         if (wait->owner == owner) {
             return wait->blocked_on;
         }
@@ -130,13 +129,12 @@ static bool overlaps(const struct file_lock *a, const struct file_lock *b)
     return a->start <= b->end && b->start <= a->end;
 }
 
-static struct file_lock *find_conflict_locked(struct file_locks *locks, const struct file_lock *request)
+static struct file_lock *find_conflict_locked(struct file_locks *locks,
+                                              const struct file_lock *request)
 {
-    struct lock_list *list =
-        request->kind == FILE_LOCK_FLOCK ? &locks->flocks : &locks->records;
+    struct lock_list *list = request->kind == FILE_LOCK_FLOCK ? &locks->flocks : &locks->records;
     struct file_lock *lock;
-    TAILQ_FOREACH(lock, list, link)
-    {
+    TAILQ_FOREACH (lock, list, link) {
         if (lock->owner != request->owner && overlaps(lock, request) &&
             (lock->type == F_WRLCK || request->type == F_WRLCK)) {
             return lock;
@@ -148,8 +146,7 @@ static struct file_lock *find_conflict_locked(struct file_locks *locks, const st
 static void insert_record_locked(struct file_locks *locks, struct file_lock *lock)
 {
     struct file_lock *other;
-    TAILQ_FOREACH(other, &locks->records, link)
-    {
+    TAILQ_FOREACH (other, &locks->records, link) {
         if (other->owner == lock->owner && other->start > lock->start) {
             TAILQ_INSERT_BEFORE(other, lock, link);
             return;
@@ -166,8 +163,8 @@ static bool touches(const struct file_lock *a, const struct file_lock *b)
 }
 
 /*
- * Gives owner exactly request in its range. spare[0] becomes the new lock, spare[1] the second half of a
- * split; what was not used stays there. Returns whether somebody else may go on now.
+ * Gives owner exactly request in its range. spare[0] becomes the new lock, spare[1] the second half
+ * of a split; what was not used stays there. Returns whether somebody else may go on now.
  */
 static bool apply_record_locked(struct file_locks *locks, const struct file_lock *request,
                                 struct file_lock *spare[2])
@@ -175,8 +172,7 @@ static bool apply_record_locked(struct file_locks *locks, const struct file_lock
     struct file_lock merged = *request;
     struct file_lock *lock, *next;
     bool released = false;
-    TAILQ_FOREACH_SAFE(lock, &locks->records, link, next)
-    {
+    TAILQ_FOREACH_SAFE (lock, &locks->records, link, next) {
         if (lock->owner != request->owner || lock->kind != request->kind) {
             continue;
         }
@@ -222,8 +218,7 @@ static bool apply_flock_remove_locked(struct file_locks *locks, const struct fil
                                       bool *ret_same)
 {
     struct file_lock *lock, *next;
-    TAILQ_FOREACH_SAFE(lock, &locks->flocks, link, next)
-    {
+    TAILQ_FOREACH_SAFE (lock, &locks->flocks, link, next) {
         if (lock->owner == request->owner) {
             if (lock->type == request->type) {
                 *ret_same = true;
@@ -360,8 +355,7 @@ static bool remove_owned(struct lock_list *list, const void *owner)
 {
     struct file_lock *lock, *next;
     bool any = false;
-    TAILQ_FOREACH_SAFE(lock, list, link, next)
-    {
+    TAILQ_FOREACH_SAFE (lock, list, link, next) {
         if (lock->owner == owner) {
             TAILQ_REMOVE(list, lock, link);
             free(lock);
@@ -401,16 +395,14 @@ static void show_list(struct lock_list *list, struct inode *inode, const void *f
 {
     static const char *const kinds[] = {"POSIX ", "OFDLCK", "FLOCK "};
     struct file_lock *lock;
-    TAILQ_FOREACH(lock, list, link)
-    {
+    TAILQ_FOREACH (lock, list, link) {
         if (lock->kind != FILE_LOCK_POSIX && lock->owner != file) {
             continue;
         }
         uint64_t dev = inode->super->dev;
         text_printf(text, "lock:\t%d: %s ADVISORY  %s %d %02x:%02x:%llu %lld ", (*number)++,
                     kinds[lock->kind], lock->type == F_WRLCK ? "WRITE" : "READ ", (int)lock->pid,
-                    major(dev), minor(dev), (unsigned long long)inode->ino,
-                    (long long)lock->start);
+                    major(dev), minor(dev), (unsigned long long)inode->ino, (long long)lock->start);
         if (lock->end == FILE_LOCK_MAX_END) {
             text_puts(text, "EOF\n");
         } else {

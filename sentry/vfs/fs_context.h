@@ -9,7 +9,7 @@
 
 struct fs_context {
     struct refcount ref;
-    struct mutex lock; /* RANK_FS_CONTEXT */
+    struct mutex lock;     /* RANK_FS_CONTEXT */
     struct path root, cwd; /* under lock; references */
     uint32_t umask;        /* under lock */
 };

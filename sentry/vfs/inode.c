@@ -1,6 +1,7 @@
 /*
- * inode.c: inodes: lifetime, permissions, attributes. The operations of file systems are called from
- * here and from inode_calls.c only. Linux: fs/inode.c, fs/attr.c, fs/namei.c (generic_permission).
+ * inode.c: inodes: lifetime, permissions, attributes. The operations of file systems are called
+ * from here and from inode_calls.c only. Linux: fs/inode.c, fs/attr.c, fs/namei.c
+ * (generic_permission).
  */
 #include "sentry/vfs/inode.h"
 
@@ -21,8 +22,8 @@
 
 struct vfs_special_hooks vfs_special;
 
-void inode_init(struct inode *inode, struct super *super, const struct inode_ops *ops,
-                uint64_t ino, uint32_t mode)
+void inode_init(struct inode *inode, struct super *super, const struct inode_ops *ops, uint64_t ino,
+                uint32_t mode)
 {
     struct timespec now = clock_realtime();
     refcount_init(&inode->ref);
@@ -277,7 +278,8 @@ void inode_touch_locked(struct inode *inode, unsigned set)
         const struct timespec *a = &inode->atime;
         const struct timespec *m = &inode->mtime;
         const struct timespec *c = &inode->ctime;
-        bool older = a->tv_sec < m->tv_sec || (a->tv_sec == m->tv_sec && a->tv_nsec <= m->tv_nsec) ||
+        bool older = a->tv_sec < m->tv_sec ||
+                     (a->tv_sec == m->tv_sec && a->tv_nsec <= m->tv_nsec) ||
                      a->tv_sec < c->tv_sec || (a->tv_sec == c->tv_sec && a->tv_nsec <= c->tv_nsec);
         if (older || now.tv_sec - a->tv_sec >= DAY) {
             inode->atime = now;

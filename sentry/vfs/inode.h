@@ -59,15 +59,17 @@ enum inode_attr_set {
 
 /* inode->flags, under lock (read atomically elsewhere). */
 enum inode_flags {
-    INODE_DEAD = 1,     /* a removed directory: nothing can be made in it */
-    INODE_LINKABLE = 2, /* O_TMPFILE without O_EXCL: linkat may give it a name although nlink is 0 */
+    INODE_DEAD = 1, /* a removed directory: nothing can be made in it */
+    INODE_LINKABLE =
+        2, /* O_TMPFILE without O_EXCL: linkat may give it a name although nlink is 0 */
 };
 
 struct inode_ops {
     /* Finds a child. The directory is locked. Returns a reference in ret_child, or -ENOENT. */
     int (*lookup)(struct inode *dir, const char *name, struct inode **ret_child) must_check;
     /* Makes a file, directory, fifo, socket or device by the type in mode (umask applied already;
-     * setgid inheritance applied already). The directory is locked and has no such child. NULL: EPERM. */
+     * setgid inheritance applied already). The directory is locked and has no such child. NULL:
+     * EPERM. */
     int (*create)(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev,
                   struct inode **ret_child) must_check;
     int (*symlink)(struct inode *dir, const char *name, const char *target,
@@ -78,8 +80,8 @@ struct inode_ops {
      * Directory and child are locked. */
     int (*unlink)(struct inode *dir, const char *name, struct inode *child) must_check;
     int (*rmdir)(struct inode *dir, const char *name, struct inode *child) must_check;
-    /* flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. target: what new_name is now, or NULL. Type
-     * and loop checks are done. Directories, child and target are locked. */
+    /* flags: RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. target: what new_name is now, or
+     * NULL. Type and loop checks are done. Directories, child and target are locked. */
     int (*rename)(struct inode *old_dir, const char *old_name, struct inode *child,
                   struct inode *new_dir, const char *new_name, struct inode *target,
                   unsigned flags) must_check;
@@ -87,14 +89,15 @@ struct inode_ops {
     int (*tmpfile)(struct inode *dir, uint32_t mode, struct inode **ret_child) must_check;
     /* The target of a symbolic link, appended to target. */
     int (*readlink)(struct inode *inode, struct text *target) must_check;
-    /* A link whose target is an object, not a text (/proc/pid/fd/N, cwd, exe, root): gives a path to
-     * jump to. NULL for ordinary links. Returns references in *ret_path. */
+    /* A link whose target is an object, not a text (/proc/pid/fd/N, cwd, exe, root): gives a path
+     * to jump to. NULL for ordinary links. Returns references in *ret_path. */
     int (*follow)(struct inode *inode, struct path *ret_path) must_check;
     /* NULL: the cached attributes of struct inode are the truth. */
     int (*getattr)(struct inode *inode, struct inode_attr *ret_attr) must_check;
     /* Applies the attributes named in set. Permission checks are done. Locked. NULL: EPERM. */
     int (*setattr)(struct inode *inode, const struct inode_attr *attr, unsigned set) must_check;
-    /* Opens: fills file->ops and file->private_data. Not locked. NULL: file->ops = inode->file_ops. */
+    /* Opens: fills file->ops and file->private_data. Not locked. NULL: file->ops = inode->file_ops.
+     */
     int (*open)(struct inode *inode, struct file *file) must_check;
     /* Extended attributes; NULL: EOPNOTSUPP. get and list return the full length and write at most
      * size bytes (size 0 asks for the length). Locked. */
@@ -103,10 +106,11 @@ struct inode_ops {
                     int flags) must_check;
     ssize_t (*listxattr)(struct inode *inode, char *list, size_t size) must_check;
     int (*removexattr)(struct inode *inode, const char *name) must_check;
-    /* Extra permission rule besides the mode bits (proc, policy); mask as cred_permission. NULL: none. */
+    /* Extra permission rule besides the mode bits (proc, policy); mask as cred_permission. NULL:
+     * none. */
     int (*permission)(struct inode *inode, int mask) must_check;
-    /* Is a cached (also negative) child entry still true? NULL: always. child is NULL for negative. The
-     * directory may or may not be locked by the caller: the op must not lock it. */
+    /* Is a cached (also negative) child entry still true? NULL: always. child is NULL for negative.
+     * The directory may or may not be locked by the caller: the op must not lock it. */
     bool (*revalidate)(struct inode *dir, const char *name, struct inode *child);
     /* Last reference gone: frees the object. */
     void (*free)(struct inode *inode);
@@ -123,8 +127,8 @@ struct inode {
     uint64_t ino;
     uint64_t rdev;
 
-    /* Under lock; mode's type bits never change. Permission checks read mode, ids, link count, size and flags
-     * without the lock: write those with inode_store(). */
+    /* Under lock; mode's type bits never change. Permission checks read mode, ids, link count, size
+     * and flags without the lock: write those with inode_store(). */
     uint32_t mode;
     uint32_t uid, gid;
     uint32_t nlink;
@@ -133,18 +137,18 @@ struct inode {
     struct timespec atime, mtime, ctime, btime;
     uint32_t flags; /* INODE_* */
 
-    _Atomic int64_t atime_valid_until; /* second until which relatime has nothing to do */
-    atomic_int write_openers;        /* >0: open for writing; <0: being executed (ETXTBSY) */
-    _Atomic(struct file_locks *) locks;         /* made on first use */
-    _Atomic(struct inotify_watches *) watches;  /* made on first use */
-    _Atomic(void *) bound;           /* the socket bound to this name, or the pipe of a fifo; owner's rules */
+    _Atomic int64_t atime_valid_until;  /* second until which relatime has nothing to do */
+    atomic_int write_openers;           /* >0: open for writing; <0: being executed (ETXTBSY) */
+    _Atomic(struct file_locks *) locks; /* made on first use */
+    _Atomic(struct inotify_watches *) watches; /* made on first use */
+    _Atomic(void *) bound; /* the socket bound to this name, or the pipe of a fifo; owner's rules */
 };
 
 /* A file system instance. */
 struct super_ops {
     /* statfs(2): fills all but f_fsid and f_flags. */
     int (*statfs)(struct super *super, struct statfs *ret) must_check;
-    void (*free)(struct super *super); /* last mount gone and last inode freed */
+    void (*free)(struct super *super);           /* last mount gone and last inode freed */
     int (*sync)(struct super *super) must_check; /* NULL: nothing to do */
     /* Mount options as /proc/mounts shows them beyond ro/rw, with leading commas; may be NULL. */
     void (*show_options)(struct super *super, struct text *text);
@@ -153,24 +157,25 @@ struct super_ops {
 struct super {
     struct refcount ref; /* one per mount and per inode */
     const struct super_ops *ops;
-    const char *type;    /* "tmpfs", "overlay", …: static string */
-    uint64_t dev;        /* st_dev; anonymous major 0 */
-    uint64_t magic;      /* f_type */
-    struct inode *root;  /* owned until the last mount goes */
+    const char *type;         /* "tmpfs", "overlay", …: static string */
+    uint64_t dev;             /* st_dev; anonymous major 0 */
+    uint64_t magic;           /* f_type */
+    struct inode *root;       /* owned until the last mount goes */
     struct mutex rename_lock; /* RANK_RENAME: directory topology */
     atomic_ullong next_ino;
-    bool cache_forever;  /* names may be cached without revalidation */
+    bool cache_forever;         /* names may be cached without revalidation */
     struct dentry *root_dentry; /* made by the first mount; reference */
     atomic_uint mounts;
-    uint32_t max_links;         /* EMLINK beyond it; 0: none */
-    uint64_t max_size;          /* EFBIG beyond it; super_init sets INT64_MAX */
+    uint32_t max_links; /* EMLINK beyond it; 0: none */
+    uint64_t max_size;  /* EFBIG beyond it; super_init sets INT64_MAX */
 };
 
 /* A field of struct inode, written under the lock and read without it. */
 #define inode_store(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
 #define inode_load(field)         __atomic_load_n(&(field), __ATOMIC_RELAXED)
 
-/* Sets ref 1, a new anonymous device number and next_ino 2; root stays NULL for the caller to fill. */
+/* Sets ref 1, a new anonymous device number and next_ino 2; root stays NULL for the caller to fill.
+ */
 void super_init(struct super *super, const struct super_ops *ops, const char *type, uint64_t magic);
 struct super *super_ref(struct super *super);
 struct super *super_unref(struct super *super);
@@ -183,8 +188,8 @@ void super_show_options(struct super *super, struct text *text);
 uint64_t super_next_ino(struct super *super);
 
 /* Initialises the common part: ref 1, times now, nlink 1, uid and gid of current.cred's fs ids. */
-void inode_init(struct inode *inode, struct super *super, const struct inode_ops *ops,
-                uint64_t ino, uint32_t mode);
+void inode_init(struct inode *inode, struct super *super, const struct inode_ops *ops, uint64_t ino,
+                uint32_t mode);
 void inode_fini(struct inode *inode);
 struct inode *inode_ref(struct inode *inode);
 struct inode *inode_unref(struct inode *inode);
@@ -203,8 +208,8 @@ int inode_remove_privs(struct inode *inode) must_check;
 void inode_touch_locked(struct inode *inode, unsigned set);
 /* Sets atime to now where relatime wants it; takes the lock only then. */
 void inode_accessed(struct inode *inode);
-/* Owner of a new child: the group and, for directories, the setgid bit of a setgid directory. For create
- * ops, before the inode is published. */
+/* Owner of a new child: the group and, for directories, the setgid bit of a setgid directory. For
+ * create ops, before the inode is published. */
 void inode_init_owner(struct inode *inode, const struct inode *dir);
 /* Changes the link count under the lock. */
 void inode_set_nlink_locked(struct inode *inode, uint32_t nlink);
@@ -222,7 +227,8 @@ void inode_allow_write(struct inode *inode);
 
 /*
  * The operations themselves, without checks: for name_ops.c, open.c and file systems stacked on
- * others. Locks as the op's comment says, held by the caller; a NULL op gives the error it documents.
+ * others. Locks as the op's comment says, held by the caller; a NULL op gives the error it
+ * documents.
  */
 int inode_lookup(struct inode *dir, const char *name, struct inode **ret_child) must_check;
 int inode_create(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev,

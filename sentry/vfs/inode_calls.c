@@ -1,6 +1,6 @@
 /*
- * inode_calls.c: the one place that calls the name, link and xattr operations of file systems, and says
- * what a missing operation means.
+ * inode_calls.c: the one place that calls the name, link and xattr operations of file systems, and
+ * says what a missing operation means.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,7 @@ int inode_create(struct inode *dir, const char *name, uint32_t mode, uint64_t rd
     return dir->ops->create ? dir->ops->create(dir, name, mode, rdev, ret_child) : -EPERM;
 }
 
-int inode_symlink(struct inode *dir, const char *name, const char *target,
-                  struct inode **ret_child)
+int inode_symlink(struct inode *dir, const char *name, const char *target, struct inode **ret_child)
 {
     return dir->ops->symlink ? dir->ops->symlink(dir, name, target, ret_child) : -EPERM;
 }
@@ -42,8 +41,7 @@ int inode_rmdir(struct inode *dir, const char *name, struct inode *child)
 }
 
 int inode_rename(struct inode *old_dir, const char *old_name, struct inode *child,
-                 struct inode *new_dir, const char *new_name, struct inode *target,
-                 unsigned flags)
+                 struct inode *new_dir, const char *new_name, struct inode *target, unsigned flags)
 {
     if (!old_dir->ops->rename) {
         return -EPERM;
@@ -85,8 +83,7 @@ ssize_t inode_getxattr(struct inode *inode, const char *name, void *value, size_
     return inode->ops->getxattr ? inode->ops->getxattr(inode, name, value, size) : -EOPNOTSUPP;
 }
 
-int inode_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
-                   int flags)
+int inode_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags)
 {
     if (!inode->ops->setxattr) {
         return -EOPNOTSUPP;

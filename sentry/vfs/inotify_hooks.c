@@ -1,6 +1,6 @@
 /*
- * inotify_hooks.c: the lists of watches and the calls that reach them. While nobody watches anything,
- * a notification costs one load.
+ * inotify_hooks.c: the lists of watches and the calls that reach them. While nobody watches
+ * anything, a notification costs one load.
  */
 #include "sentry/vfs/inotify_hooks.h"
 
@@ -21,7 +21,7 @@
 #define ALL_EVENTS (IN_ALL_EVENTS | IN_UNMOUNT)
 
 struct inotify_watches {
-    struct mutex lock; /* RANK_OBJECT */
+    struct mutex lock;                /* RANK_OBJECT */
     TAILQ_HEAD(, inotify_watch) list; /* under lock */
 };
 
@@ -92,8 +92,7 @@ void inode_watch_for_each(struct inode *inode,
         return;
     }
     mutex_lock_nested(&watches->lock);
-    TAILQ_FOREACH(watch, &watches->list, link)
-    {
+    TAILQ_FOREACH (watch, &watches->list, link) {
         if (!fn(watch, context)) {
             break;
         }
@@ -110,8 +109,7 @@ static void notify(struct inode *inode, uint32_t mask, uint32_t cookie, const ch
         return;
     }
     mutex_lock_nested(&watches->lock);
-    TAILQ_FOREACH(watch, &watches->list, link)
-    {
+    TAILQ_FOREACH (watch, &watches->list, link) {
         bool wanted = ((watch->mask | IN_DELETE_SELF | IN_UNMOUNT) & mask & ALL_EVENTS) != 0;
         if (wanted && !(unlinked && watch->exclude_unlinked)) {
             watch->notify(watch, mask, cookie, name);

@@ -3,12 +3,13 @@
  *
  * A watch is embedded by its owner (the inotify file). The list of an inode has its own lock
  * (RANK_OBJECT); notify runs under it, so it may take further locks of RANK_OBJECT only with
- * mutex_lock_nested, must not sleep, and may not add or remove watches. The owner calls inode_watch_add and
- * inode_watch_remove without holding its own lock. After inode_watch_remove returns, notify of this
- * watch neither runs nor will run. Source: inotify(7).
+ * mutex_lock_nested, must not sleep, and may not add or remove watches. The owner calls
+ * inode_watch_add and inode_watch_remove without holding its own lock. After inode_watch_remove
+ * returns, notify of this watch neither runs nor will run. Source: inotify(7).
  *
- * A watch does not keep its inode alive by itself: the owner holds a reference for as long as the watch is
- * added (as Linux does); IN_DELETE_SELF comes when the last name and the last open file are gone.
+ * A watch does not keep its inode alive by itself: the owner holds a reference for as long as the
+ * watch is added (as Linux does); IN_DELETE_SELF comes when the last name and the last open file
+ * are gone.
  */
 #pragma once
 
@@ -25,10 +26,11 @@ struct path;
 
 struct inotify_watch {
     TAILQ_ENTRY(inotify_watch) link; /* in the inode's list */
-    struct inode *inode;             /* set by inode_watch_add; borrowed from the owner's reference */
-    uint32_t mask;                   /* IN_* events wanted; the owner changes it with inode_watch_set */
-    /* mask: the events that happened (at least one is wanted), IN_ISDIR added; name: of the child concerned, or
-     * NULL. IN_DELETE_SELF and IN_UNMOUNT come whether wanted or not: the watch is over (IN_IGNORED). */
+    struct inode *inode; /* set by inode_watch_add; borrowed from the owner's reference */
+    uint32_t mask;       /* IN_* events wanted; the owner changes it with inode_watch_set */
+    /* mask: the events that happened (at least one is wanted), IN_ISDIR added; name: of the child
+     * concerned, or NULL. IN_DELETE_SELF and IN_UNMOUNT come whether wanted or not: the watch is
+     * over (IN_IGNORED). */
     void (*notify)(struct inotify_watch *watch, uint32_t mask, uint32_t cookie, const char *name);
     bool exclude_unlinked; /* IN_EXCL_UNLINK */
 };

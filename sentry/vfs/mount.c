@@ -1,6 +1,7 @@
 /*
- * mount.c: the mount tree. Changes are made under mount_lock and, for what the path walk reads (parent,
- * point, the table of mount points), under the name cache's lock too. Linux: fs/namespace.c.
+ * mount.c: the mount tree. Changes are made under mount_lock and, for what the path walk reads
+ * (parent, point, the table of mount points), under the name cache's lock too. Linux:
+ * fs/namespace.c.
  */
 #include "sentry/vfs/mount.h"
 
@@ -303,8 +304,7 @@ int mount_remove(const struct path *path, bool detach)
         error = atomic_load(&target->ref.count) > 2 ? -EBUSY : 0;
     }
     if (error == 0) {
-        TAILQ_FOREACH_SAFE(mount, &mounts, link, next)
-        {
+        TAILQ_FOREACH_SAFE (mount, &mounts, link, next) {
             if (is_below(mount, target)) {
                 detach_locked(mount, &gone);
             }
@@ -319,8 +319,7 @@ void mount_for_each(void (*fn)(struct mount *mount, void *context), void *contex
 {
     struct mount *mount;
     mutex_lock(&mount_lock);
-    TAILQ_FOREACH(mount, &mounts, link)
-    {
+    TAILQ_FOREACH (mount, &mounts, link) {
         fn(mount, context);
     }
     mutex_unlock(&mount_lock);

@@ -17,24 +17,24 @@ struct super;
 struct text;
 
 enum mount_flags { /* values of mount(2) */
-    MOUNT_READ_ONLY = 1,
-    MOUNT_NO_SUID = 2,
-    MOUNT_NO_DEV = 4,
-    MOUNT_NO_EXEC = 8,
-    MOUNT_NO_ATIME = 1024,
-    MOUNT_RELATIME = 1 << 21,
+                   MOUNT_READ_ONLY = 1,
+                   MOUNT_NO_SUID = 2,
+                   MOUNT_NO_DEV = 4,
+                   MOUNT_NO_EXEC = 8,
+                   MOUNT_NO_ATIME = 1024,
+                   MOUNT_RELATIME = 1 << 21,
 };
 
 struct mount {
     struct refcount ref;
     int id;
-    struct super *super;    /* reference */
-    struct dentry *root;    /* reference */
-    struct mount *parent;   /* reference; NULL for the root mount. Written under RANK_MOUNT and the name
-                               cache's lock, read under either; point likewise */
-    struct dentry *point;   /* where it is mounted, in parent; reference */
-    atomic_uint flags; /* MOUNT_*; remounting changes them */
-    char *source;           /* as /proc/mounts shows; owned */
+    struct super *super;     /* reference */
+    struct dentry *root;     /* reference */
+    struct mount *parent;    /* reference; NULL for the root mount. Written under RANK_MOUNT and the
+                                name    cache's lock, read under either; point likewise */
+    struct dentry *point;    /* where it is mounted, in parent; reference */
+    atomic_uint flags;       /* MOUNT_*; remounting changes them */
+    char *source;            /* as /proc/mounts shows; owned */
     TAILQ_ENTRY(mount) link; /* in the namespace's list */
     struct mount *hash_next; /* by (parent, point); under the name cache's lock */
     bool attached;           /* under RANK_MOUNT */
@@ -51,10 +51,11 @@ int mount_add(struct super *super, const char *source, unsigned flags,
               const struct path *point) must_check;
 /* Bind mount of the object from (a file or a directory). */
 int mount_bind(const struct path *from, unsigned flags, const struct path *point) must_check;
-/* mount(2) with MS_REMOUNT, also with MS_BIND: new flags for the mount whose root path is. EINVAL. */
+/* mount(2) with MS_REMOUNT, also with MS_BIND: new flags for the mount whose root path is. EINVAL.
+ */
 int mount_remount(const struct path *path, unsigned flags) must_check;
-/* Unmounts the mount whose root path is (EINVAL else). EBUSY: in use, unless detach; mounts below it go
- * with it when detach. */
+/* Unmounts the mount whose root path is (EINVAL else). EBUSY: in use, unless detach; mounts below
+ * it go with it when detach. */
 int mount_remove(const struct path *path, bool detach) must_check;
 /* Calls fn for every mount in order, under the mount lock. */
 void mount_for_each(void (*fn)(struct mount *mount, void *context), void *context);
@@ -74,5 +75,6 @@ static inline bool mount_is_read_only(const struct mount *mount)
 /* Boot and tests: detaches every mount and drops the namespace's root. */
 void mount_fini(void);
 
-/* Boot: makes missing directories (or an empty file) along text, as root, in whatever fs is there. */
+/* Boot: makes missing directories (or an empty file) along text, as root, in whatever fs is there.
+ */
 int mount_make_point(const char *text, bool directory) must_check;

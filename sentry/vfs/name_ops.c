@@ -1,6 +1,6 @@
 /*
- * name_ops.c: making and removing names: mkdir, mknod, symlink, link, unlink, rmdir. Order of checks and
- * errors as Linux: fs/namei.c (filename_create, may_create, may_delete).
+ * name_ops.c: making and removing names: mkdir, mknod, symlink, link, unlink, rmdir. Order of
+ * checks and errors as Linux: fs/namei.c (filename_create, may_create, may_delete).
  */
 #include "sentry/vfs/name_ops.h"
 
@@ -77,7 +77,8 @@ bool name_is_special(const char *name)
     return name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* A place where a name is to be made: between create_begin and create_end its directory is locked. */
+/* A place where a name is to be made: between create_begin and create_end its directory is locked.
+ */
 struct create_site {
     struct path parent;
     struct inode *dir;
@@ -99,8 +100,7 @@ static int create_begin(const struct path *start, const char *text, bool directo
     }
     site->dir = path_inode(&site->parent);
     mutex_lock(&site->dir->lock);
-    error = dentry_lookup(site->parent.dentry, site->name, strlen(site->name), true,
-                          &site->dentry);
+    error = dentry_lookup(site->parent.dentry, site->name, strlen(site->name), true, &site->dentry);
     if (error == 0) {
         if (atomic_load(&site->dentry->inode)) {
             error = -EEXIST;

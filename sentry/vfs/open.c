@@ -186,8 +186,8 @@ static int may_open(const struct path *path, struct inode *inode, int mask, uint
         break;
     }
     int error = inode_permission(inode, mask);
-    if (error == 0 && (*flags & O_NOATIME) != 0 &&
-        current.cred->fsuid != inode_load(inode->uid) && !capable(CAP_FOWNER)) {
+    if (error == 0 && (*flags & O_NOATIME) != 0 && current.cred->fsuid != inode_load(inode->uid) &&
+        !capable(CAP_FOWNER)) {
         error = -EPERM;
     }
     return error;
@@ -278,8 +278,7 @@ static int open_object(const struct path *path, uint64_t flags, unsigned extra_m
 
 /* O_TMPFILE: an unnamed file in the directory. */
 static int open_tmpfile(const struct path *start, const char *text,
-                        const struct open_request *request, uint64_t flags,
-                        struct file **ret_file)
+                        const struct open_request *request, uint64_t flags, struct file **ret_file)
 {
     struct path dir_path;
     unsigned follow = (flags & O_NOFOLLOW) == 0 ? WALK_FOLLOW : 0;
@@ -390,15 +389,13 @@ int vfs_open_path(const struct path *path, uint64_t flags, struct file **ret_fil
         return -ENOENT;
     }
     int error = check_flags(&flags);
-    if (error == 0 && (flags & O_DIRECTORY) != 0 &&
-        !S_ISDIR(inode_load(path_inode(path)->mode))) {
+    if (error == 0 && (flags & O_DIRECTORY) != 0 && !S_ISDIR(inode_load(path_inode(path)->mode))) {
         error = -ENOTDIR;
     }
     return error != 0 ? error : open_object(path, flags, 0, false, ret_file);
 }
 
-int vfs_open_exec(const struct path *start, const char *text, unsigned walk,
-                  struct file **ret_file)
+int vfs_open_exec(const struct path *start, const char *text, unsigned walk, struct file **ret_file)
 {
     struct path path;
     int error = path_walk(start, text, walk, &path);

@@ -1,6 +1,6 @@
 /*
- * path_text.c: the path of an object, built backwards from it to the root under the name cache's lock,
- * which also keeps the mount tree still. Linux: fs/d_path.c.
+ * path_text.c: the path of an object, built backwards from it to the root under the name cache's
+ * lock, which also keeps the mount tree still. Linux: fs/d_path.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -28,8 +28,8 @@ static bool prepend(struct backwards *b, const char *bytes, size_t length)
 
 enum end { END_ROOT, END_DETACHED, END_TOO_LONG };
 
-static enum end collect_locked(struct backwards *b, const struct path *path, const struct path *root)
-    REQUIRES(dentry_lock)
+static enum end collect_locked(struct backwards *b, const struct path *path,
+                               const struct path *root) REQUIRES(dentry_lock)
 {
     struct mount *mount = path->mount;
     struct dentry *dentry = path->dentry;

@@ -2,8 +2,8 @@
  * path_walk.c: from a path text to an object.
  *
  * Runs of cached components are walked under one hold of the name cache's lock without taking
- * references (walk_cached); everything else goes component by component (walk_step). No lock is held
- * across components of the slow way. Linux: fs/namei.c, path_resolution(7), openat2(2).
+ * references (walk_cached); everything else goes component by component (walk_step). No lock is
+ * held across components of the slow way. Linux: fs/namei.c, path_resolution(7), openat2(2).
  */
 #include "sentry/vfs/path.h"
 
@@ -240,7 +240,8 @@ static int walk_up(struct walker *w)
     }
     if (error == 0) {
         struct mount *upper;
-        while (atomic_load(&dentry->mounted) > 0 && (mount != w->at.mount || dentry != w->at.dentry) &&
+        while (atomic_load(&dentry->mounted) > 0 &&
+               (mount != w->at.mount || dentry != w->at.dentry) &&
                (upper = mount_find_locked(mount, dentry)) != NULL) {
             mount = upper;
             dentry = upper->root;
@@ -481,8 +482,8 @@ int path_walk(const struct path *start, const char *text, unsigned flags, struct
     return 0;
 }
 
-int walk_parent(const struct path *start, const char *text, unsigned flags,
-                struct path *ret_parent, char *ret_name, bool *ret_trailing_slash)
+int walk_parent(const struct path *start, const char *text, unsigned flags, struct path *ret_parent,
+                char *ret_name, bool *ret_trailing_slash)
 {
     struct walker w;
     int error = walker_init(&w, start, text, flags & ~(unsigned)WALK_EMPTY);

@@ -1,11 +1,11 @@
 /*
  * rename.c: rename(2), renameat2(2).
  *
- * Locks: the file system's rename_lock when the directories differ (so that who is above whom does not
- * change) or when both objects are directories; then the directories, ancestor first or by address; then
- * child and target, directories before others, else by address. Everybody else locks a parent and then
- * one child, so no circle can close: one that did would need two renamers that lock directories across
- * the tree. Linux: fs/namei.c (do_renameat2, vfs_rename, lock_rename).
+ * Locks: the file system's rename_lock when the directories differ (so that who is above whom does
+ * not change) or when both objects are directories; then the directories, ancestor first or by
+ * address; then child and target, directories before others, else by address. Everybody else locks
+ * a parent and then one child, so no circle can close: one that did would need two renamers that
+ * lock directories across the tree. Linux: fs/namei.c (do_renameat2, vfs_rename, lock_rename).
  */
 #include <errno.h>
 #include <linux/fs.h>
@@ -192,8 +192,8 @@ static int find_names(struct rename *r)
         error = -ENOENT; /* before the other name is looked at */
     }
     if (error == 0) {
-        error = dentry_lookup(r->to.parent.dentry, r->to.name, strlen(r->to.name), true,
-                              &r->to.dentry);
+        error =
+            dentry_lookup(r->to.parent.dentry, r->to.name, strlen(r->to.name), true, &r->to.dentry);
     }
     if (error != 0) {
         return error;
@@ -257,12 +257,11 @@ int vfs_rename(const struct path *old_start, const char *old_text, const struct 
 {
     const unsigned known = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
     struct rename r = {.flags = flags};
-    if ((flags & ~known) != 0 || ((flags & RENAME_EXCHANGE) != 0 &&
-                                  (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0)) {
+    if ((flags & ~known) != 0 ||
+        ((flags & RENAME_EXCHANGE) != 0 && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) != 0)) {
         return -EINVAL;
     }
-    int error = walk_parent(old_start, old_text, 0, &r.from.parent, r.from.name,
-                                 &r.from.trailing);
+    int error = walk_parent(old_start, old_text, 0, &r.from.parent, r.from.name, &r.from.trailing);
     if (error != 0) {
         return error;
     }

@@ -1,15 +1,16 @@
 /*
  * special.h: how opening a FIFO or a device node reaches its implementation.
  *
- * The hooks are set once at boot by their owners (pipes, dev); while NULL, opening gives ENXIO. A hook
- * fills file->ops and file->private_data, may set FILE_STREAM in file->mode, and may fail. The file's
- * mode, flags, cred, path and inode are set before. On failure the hook leaves ops NULL.
+ * The hooks are set once at boot by their owners (pipes, dev); while NULL, opening gives ENXIO. A
+ * hook fills file->ops and file->private_data, may set FILE_STREAM in file->mode, and may fail. The
+ * file's mode, flags, cred, path and inode are set before. On failure the hook leaves ops NULL.
  *
- * Opens that block: a FIFO whose other end is missing is opened at once, as far as it can be, and its
- * ops->open_wait answers -EAGAIN until the peer came. vfs_open returns such a file; the system call
- * layer then waits: while (file_open_wait(file) == -EAGAIN) sleep on file_wait_queue(file); when a signal
- * comes first it drops the file, and release undoes what the hook did. With O_NONBLOCK the hook itself
- * answers: success for readers, ENXIO for writers without a reader. Source: fifo(7).
+ * Opens that block: a FIFO whose other end is missing is opened at once, as far as it can be, and
+ * its ops->open_wait answers -EAGAIN until the peer came. vfs_open returns such a file; the system
+ * call layer then waits: while (file_open_wait(file) == -EAGAIN) sleep on file_wait_queue(file);
+ * when a signal comes first it drops the file, and release undoes what the hook did. With
+ * O_NONBLOCK the hook itself answers: success for readers, ENXIO for writers without a reader.
+ * Source: fifo(7).
  */
 #pragma once
 

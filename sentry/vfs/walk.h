@@ -2,8 +2,8 @@
  * walk.h: the steps of a path walk, for path_walk.c and for open.c, which may create at the end.
  *
  * A walker holds references on its present place and on its root. The use is: walker_init, then
- * walker_to_last; the caller treats the last component (walker_last does so for look-ups) and may continue
- * with walker_follow when that was a symbolic link; walker_fini at the end in every case.
+ * walker_to_last; the caller treats the last component (walker_last does so for look-ups) and may
+ * continue with walker_follow when that was a symbolic link; walker_fini at the end in every case.
  */
 #pragma once
 
@@ -44,7 +44,8 @@ int walker_to_last(struct walker *w) must_check;
 int walker_last(struct walker *w, struct path *ret) must_check;
 /* Follows the symbolic link that is the last component; then walker_to_last is to be called. */
 int walker_follow(struct walker *w, const struct path *link) must_check;
-/* path_walk_parent, but a name that is too long is no error yet: ret_name (NAME_MAX_LENGTH+2 bytes) then has
- * NAME_MAX_LENGTH+1 characters, and looking it up gives ENAMETOOLONG, when Linux would say so. */
-int walk_parent(const struct path *start, const char *text, unsigned flags,
-                struct path *ret_parent, char *ret_name, bool *ret_trailing_slash) must_check;
+/* path_walk_parent, but a name that is too long is no error yet: ret_name (NAME_MAX_LENGTH+2 bytes)
+ * then has NAME_MAX_LENGTH+1 characters, and looking it up gives ENAMETOOLONG, when Linux would say
+ * so. */
+int walk_parent(const struct path *start, const char *text, unsigned flags, struct path *ret_parent,
+                char *ret_name, bool *ret_trailing_slash) must_check;

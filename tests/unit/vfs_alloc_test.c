@@ -1,6 +1,6 @@
 /*
- * vfs_alloc_test.c: the Nth allocation of each operation fails, for every N: the operation answers ENOMEM (or
- * ENFILE), leaks nothing and leaves the tree usable.
+ * vfs_alloc_test.c: the Nth allocation of each operation fails, for every N: the operation answers
+ * ENOMEM (or ENFILE), leaks nothing and leaves the tree usable.
  */
 #include "tests/unit/vfs_fixture.h"
 

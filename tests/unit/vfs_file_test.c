@@ -1,4 +1,5 @@
-/* vfs_file_test.c: open flags, reads, writes, limits, tmpfs contents, seals, xattrs, descriptors. */
+/* vfs_file_test.c: open flags, reads, writes, limits, tmpfs contents, seals, xattrs, descriptors.
+ */
 #include "tests/unit/vfs_fixture.h"
 
 #include <linux/falloc.h>
@@ -185,8 +186,8 @@ static void contents(void **state)
     assert_int_equal(file_seek(file, hole, SEEK_DATA), far);
     assert_int_equal(file_seek(file, (int64_t)far + 3, SEEK_DATA), -ENXIO);
     assert_int_equal(file_allocate(file, FALLOC_FL_PUNCH_HOLE, 0, 4096), -EOPNOTSUPP);
-    assert_int_equal(
-        file_allocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 8192), 0);
+    assert_int_equal(file_allocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 8192),
+                     0);
     assert_int_equal(t_pread(file, back, 4096, 8192), 4096);
     assert_int_equal(back[100], 0);
     struct mm_source source;
@@ -211,8 +212,7 @@ static void contents(void **state)
 static int limited_setup(void **state)
 {
     (void)state;
-    const struct tmpfs_options options = {
-        .mode = 0755, .max_bytes = 100 * 4096, .max_inodes = 5};
+    const struct tmpfs_options options = {.mode = 0755, .max_bytes = 100 * 4096, .max_inodes = 5};
     return vfs_setup_with(&options);
 }
 
@@ -400,8 +400,8 @@ static void times(void **state)
     struct cred *user = cred_new(1000, 1000);
     current.cred = user;
     assert_int_equal(vfs_setattr(&f, &set, INODE_SET_ATIME | INODE_SET_MTIME), -EPERM);
-    assert_int_equal(
-        vfs_setattr(&f, &set, INODE_SET_ATIME | INODE_SET_MTIME | INODE_SET_TOUCH), -EACCES);
+    assert_int_equal(vfs_setattr(&f, &set, INODE_SET_ATIME | INODE_SET_MTIME | INODE_SET_TOUCH),
+                     -EACCES);
     assert_int_equal(vfs_chmod(&f, 0777), -EPERM);
     assert_int_equal(vfs_chown(&f, 1000, UINT32_MAX), -EPERM);
     current.cred = &cred_boot;

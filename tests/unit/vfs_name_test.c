@@ -1,4 +1,5 @@
-/* vfs_name_test.c: walks, names and their errors on tmpfs; expected values are what Linux answers. */
+/* vfs_name_test.c: walks, names and their errors on tmpfs; expected values are what Linux answers.
+ */
 #include "tests/unit/vfs_fixture.h"
 
 #include <linux/fs.h>

@@ -1,7 +1,7 @@
 /*
- * vfs_oracle_test.c: Linux is the oracle. Random name operations run on the host's tmpfs (/dev/shm) and on ours;
- * every result and, at the end, the trees must be the same. Skipped where /dev/shm is no tmpfs.
- * VFS_ORACLE_SEED and VFS_ORACLE_STEPS choose another run.
+ * vfs_oracle_test.c: Linux is the oracle. Random name operations run on the host's tmpfs (/dev/shm)
+ * and on ours; every result and, at the end, the trees must be the same. Skipped where /dev/shm is
+ * no tmpfs. VFS_ORACLE_SEED and VFS_ORACLE_STEPS choose another run.
  */
 #include "tests/unit/vfs_fixture.h"
 
@@ -61,8 +61,8 @@ struct outcome {
 static void step_open(struct outcome *o, const char *a)
 {
     static const int flags[] = {O_RDONLY, O_WRONLY, O_RDWR, 3};
-    static const int extra[] = {O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_APPEND,
-                                O_TMPFILE, O_NOATIME};
+    static const int extra[] = {O_CREAT, O_EXCL,   O_TRUNC,   O_DIRECTORY, O_NOFOLLOW,
+                                O_PATH,  O_APPEND, O_TMPFILE, O_NOATIME};
     int f = flags[pick(4)] | O_NONBLOCK;
     for (size_t i = 0; i < array_size(extra); i++) {
         f |= pick(i == 0 ? 2 : 6) == 0 ? extra[i] : 0;
@@ -157,8 +157,8 @@ static void become(unsigned user)
 
 static void one_step(struct outcome *o)
 {
-    static const unsigned rename_flags[] = {0, 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE,
-                                            RENAME_WHITEOUT, 64, 3};
+    static const unsigned rename_flags[] = {
+        0, 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT, 64, 3};
     static const mode_t types[] = {S_IFREG, S_IFIFO, S_IFSOCK, S_IFDIR, 0, S_IFLNK};
     char a[600], b[600];
     make_name(a);

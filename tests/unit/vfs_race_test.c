@@ -1,6 +1,6 @@
 /*
- * vfs_race_test.c: threads that create, rename, remove, look up and read the same few names at once. Run under
- * TSan and with lock ranks checked; afterwards the tree must be consistent.
+ * vfs_race_test.c: threads that create, rename, remove, look up and read the same few names at
+ * once. Run under TSan and with lock ranks checked; afterwards the tree must be consistent.
  */
 #include "tests/unit/vfs_fixture.h"
 
@@ -33,8 +33,9 @@ static void one_step(unsigned *seed)
     char from[64], to[64];
     struct inode_attr attr;
     struct file *file;
-    static const uint64_t open_flags[] = {O_RDWR | O_CREAT, O_RDONLY, O_RDWR | O_CREAT | O_EXCL,
-                                          O_RDWR | O_TRUNC, O_RDONLY | O_DIRECTORY, O_PATH};
+    static const uint64_t open_flags[] = {O_RDWR | O_CREAT,          O_RDONLY,
+                                          O_RDWR | O_CREAT | O_EXCL, O_RDWR | O_TRUNC,
+                                          O_RDONLY | O_DIRECTORY,    O_PATH};
     make_name(from, seed);
     make_name(to, seed);
     unsigned r = next_random(seed);
@@ -108,8 +109,7 @@ static void check_tree(const char *path, int depth)
     file_unref(file);
     uint32_t directories = 2;
     char *save = NULL;
-    for (char *name = strtok_r(names->text, " ", &save); name;
-         name = strtok_r(NULL, " ", &save)) {
+    for (char *name = strtok_r(names->text, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
         char child[4096];
         if (name[0] == '.') {
             continue;

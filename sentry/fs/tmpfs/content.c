@@ -1,11 +1,11 @@
 /*
- * content.c: the bytes of a regular file: a heap buffer while small and not mapped, then a host memfd.
- * The only file of tmpfs that calls the host.
+ * content.c: the bytes of a regular file: a heap buffer while small and not mapped, then a host
+ * memfd. The only file of tmpfs that calls the host.
  *
- * Charging: a heap buffer counts its pages. For a memfd written without holes the allocated pages are
- * known ([0, dense_end)); once it has holes the host is asked after each change. Pages that a guest's
- * mapping makes are charged at the next change or stat. When no memfd can be had (descriptor limits) the
- * heap buffer simply grows, and only mmap fails.
+ * Charging: a heap buffer counts its pages. For a memfd written without holes the allocated pages
+ * are known ([0, dense_end)); once it has holes the host is asked after each change. Pages that a
+ * guest's mapping makes are charged at the next change or stat. When no memfd can be had
+ * (descriptor limits) the heap buffer simply grows, and only mmap fails.
  */
 #include <errno.h>
 #include <fcntl.h>

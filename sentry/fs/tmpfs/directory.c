@@ -1,8 +1,8 @@
 /*
  * directory.c: directories of tmpfs: a hash by name and a tree by cookie for readdir.
  *
- * A cookie stays with its entry, so seekdir works and removing while reading is safe. Newer entries have
- * smaller cookies: a reader that goes up never meets what is created behind it.
+ * A cookie stays with its entry, so seekdir works and removing while reading is safe. Newer entries
+ * have smaller cookies: a reader that goes up never meets what is created behind it.
  */
 #include <errno.h>
 #include <dirent.h>
@@ -67,8 +67,7 @@ static int grow(struct tmpfs_directory *dir)
         return dir->buckets ? 0 : -ENOMEM;
     }
     struct tmpfs_entry *entry;
-    RB_FOREACH(entry, tmpfs_entries, &dir->entries)
-    {
+    RB_FOREACH (entry, tmpfs_entries, &dir->entries) {
         struct tmpfs_entry **bucket = &buckets[entry->hash & (count - 1)];
         entry->hash_next = *bucket;
         *bucket = entry;

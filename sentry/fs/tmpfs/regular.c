@@ -1,4 +1,5 @@
-/* regular.c: open regular files of tmpfs, and the seals of memfds. Linux: mm/shmem.c, mm/memfd.c. */
+/* regular.c: open regular files of tmpfs, and the seals of memfds. Linux: mm/shmem.c, mm/memfd.c.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>

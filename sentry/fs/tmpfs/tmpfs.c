@@ -1,8 +1,8 @@
 /*
  * tmpfs.c: the file system object, its limits, and the life of its inodes.
  *
- * A directory entry holds its inode; freeing a tree is a loop, not a recursion, because a guest may nest
- * directories as deep as its inode limit.
+ * A directory entry holds its inode; freeing a tree is a loop, not a recursion, because a guest may
+ * nest directories as deep as its inode limit.
  */
 #include "sentry/fs/tmpfs/tmpfs.h"
 

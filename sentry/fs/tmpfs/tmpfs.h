@@ -1,8 +1,9 @@
 /*
- * tmpfs.h: the file system in memory: /tmp, /dev/shm, the rootfs skeleton, an overlay's upper layer, memfd.
+ * tmpfs.h: the file system in memory: /tmp, /dev/shm, the rootfs skeleton, an overlay's upper
+ * layer, memfd.
  *
- * Directories are tables; small files are heap buffers; larger or mapped ones are a host memfd each.
- * Source: kernel mm/shmem.c, tmpfs(5), memfd_create(2).
+ * Directories are tables; small files are heap buffers; larger or mapped ones are a host memfd
+ * each. Source: kernel mm/shmem.c, tmpfs(5), memfd_create(2).
  */
 #pragma once
 
@@ -21,7 +22,8 @@ struct tmpfs_options {
     const char *type;    /* NULL: "tmpfs"; static string */
 };
 
-/* A new file system with an empty root; the caller owns one reference (for mount_add, or super_drop). */
+/* A new file system with an empty root; the caller owns one reference (for mount_add, or
+ * super_drop). */
 int tmpfs_new(const struct tmpfs_options *options, struct super **ret) must_check;
 
 /* memfd_create: an unnamed file, open for reading and writing, shown as "/memfd:NAME (deleted)". */
@@ -31,8 +33,9 @@ enum tmpfs_memfd_flags {
 };
 int tmpfs_new_memfd(const char *name, unsigned flags, struct file **ret_file) must_check;
 
-/* Sandbox-wide accounting of file bytes in memory; set once at boot. charge gets the change in bytes;
- * only a positive change may fail (-ENOSPC), and it may run under any lock ranked below RANK_ACCOUNT. */
+/* Sandbox-wide accounting of file bytes in memory; set once at boot. charge gets the change in
+ * bytes; only a positive change may fail (-ENOSPC), and it may run under any lock ranked below
+ * RANK_ACCOUNT. */
 struct tmpfs_account {
     int (*charge)(int64_t bytes) must_check;
 };

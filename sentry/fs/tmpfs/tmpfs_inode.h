@@ -11,10 +11,10 @@
 #include "platform/base/tree.h"
 #include "sentry/vfs/inode.h"
 
-#define TMPFS_PAGE       4096ULL
-#define TMPFS_DIRENT     20 /* Linux: BOGO_DIRENT_SIZE */
-#define TMPFS_HEAP_MAX   65536ULL /* larger contents are a memfd */
-#define TMPFS_XATTR_MAX  131072   /* names and values of one inode */
+#define TMPFS_PAGE      4096ULL
+#define TMPFS_DIRENT    20       /* Linux: BOGO_DIRENT_SIZE */
+#define TMPFS_HEAP_MAX  65536ULL /* larger contents are a memfd */
+#define TMPFS_XATTR_MAX 131072   /* names and values of one inode */
 
 struct file;
 struct uio;
@@ -40,12 +40,14 @@ RB_HEAD(tmpfs_entries, tmpfs_entry);
 struct tmpfs_directory {
     struct tmpfs_entry **buckets;
     uint32_t bucket_count, count;
-    /* The next new entry's cookie: counts down, so that a reader never meets what is made while it reads. */
+    /* The next new entry's cookie: counts down, so that a reader never meets what is made while it
+     * reads. */
     uint64_t next_cookie;
     struct tmpfs_entries entries;
 };
 
-/* Bytes of a regular file; under the inode's lock, but the fd may be read without once it is set. */
+/* Bytes of a regular file; under the inode's lock, but the fd may be read without once it is set.
+ */
 struct tmpfs_content {
     char *data; /* heap; zeroes follow length logically */
     size_t length, capacity;

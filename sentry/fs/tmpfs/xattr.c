@@ -11,8 +11,7 @@
 static struct tmpfs_xattr *find(struct tmpfs_inode *ti, const char *name)
 {
     struct tmpfs_xattr *xattr;
-    TAILQ_FOREACH(xattr, &ti->xattrs, link)
-    {
+    TAILQ_FOREACH (xattr, &ti->xattrs, link) {
         if (strcmp(xattr->name, name) == 0) {
             return xattr;
         }
@@ -44,8 +43,7 @@ ssize_t tmpfs_getxattr(struct inode *inode, const char *name, void *value, size_
     return (ssize_t)xattr->size;
 }
 
-int tmpfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
-                   int flags)
+int tmpfs_setxattr(struct inode *inode, const char *name, const void *value, size_t size, int flags)
 {
     struct tmpfs_inode *ti = tmpfs_inode(inode);
     struct tmpfs_xattr *old = find(ti, name);
@@ -83,8 +81,7 @@ ssize_t tmpfs_listxattr(struct inode *inode, char *list, size_t size)
 {
     struct tmpfs_xattr *xattr;
     size_t total = 0;
-    TAILQ_FOREACH(xattr, &tmpfs_inode(inode)->xattrs, link)
-    {
+    TAILQ_FOREACH (xattr, &tmpfs_inode(inode)->xattrs, link) {
         size_t length = strlen(xattr->name) + 1;
         if (strncmp(xattr->name, "trusted.", 8) == 0 && !capable(CAP_SYS_ADMIN)) {
             continue;
