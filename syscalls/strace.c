@@ -4,6 +4,7 @@
  */
 #include "syscalls/strace.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,13 +43,23 @@ static void write_line(struct text *text)
     text_fini(text);
 }
 
+/* The mode of open(2) means something only where a file may be made. */
+static bool is_unused_mode(const struct strace_call *call, unsigned index)
+{
+    const struct syscall_argument *arguments = call->row->arguments;
+    return arguments[index].type == ARG_MODE && index > 0 &&
+           arguments[index - 1].type == ARG_OPEN_FLAGS &&
+           (call->args->arg[index - 1] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) == 0;
+}
+
 /* Appends arguments from call->next on; before the call (result -1 and not `all`) only up to the first one
  * that the call fills. */
 static void put_arguments(struct strace_call *call, struct task *task, long result, bool all)
 {
     struct text *text = &call->before;
     for (; call->next < SYSCALL_MAX_ARGUMENTS; call->next++) {
-        if (call->row->arguments[call->next].type == ARG_NONE) {
+        if (call->row->arguments[call->next].type == ARG_NONE ||
+            is_unused_mode(call, call->next)) {
             break;
         }
         if (!all && strace_is_output(call->row, call->next)) {

@@ -175,6 +175,15 @@ static ssize_t signalfd_read(struct file *file, struct uio *uio, uint64_t offset
     return total > 0 ? total : -EAGAIN;
 }
 
+/* Linux: noop_llseek. */
+static int64_t signalfd_seek(struct file *file, int64_t offset, int whence)
+{
+    (void)file;
+    (void)offset;
+    (void)whence;
+    return 0;
+}
+
 static uint32_t signalfd_poll(struct file *file)
 {
     struct signalfd *signals = file->private_data;
@@ -211,6 +220,7 @@ static void signalfd_show_fdinfo(struct file *file, struct text *text)
 
 static const struct file_ops signalfd_file_ops = {
     .read = signalfd_read,
+    .seek = signalfd_seek,
     .poll = signalfd_poll,
     .wait_queue = signalfd_wait_queue,
     .release = signalfd_release,
