@@ -99,8 +99,22 @@ static const void *waits_for_locked(const void *owner) REQUIRES(waiters_lock)
     return NULL;
 }
 
+/* Locks of owner went: who waited for them asks again, and until then waits for nobody. */
+static void forget_waits_for(const struct file_locks *locks, const void *owner)
+{
+    struct file_lock_wait *wait;
+    mutex_lock_nested(&waiters_lock);
+    TAILQ_FOREACH (wait, &waiters, link) {
+        if (wait->locks == locks && wait->blocked_on == owner) {
+            wait->blocked_on = NULL;
+        }
+    }
+    mutex_unlock(&waiters_lock);
+}
+
 /* owner is about to wait for blocker: registers it, or finds the circle. */
-static int wait_begin(struct file_lock_wait *wait, const void *owner, const void *blocker)
+static int wait_begin(struct file_lock_wait *wait, const struct file_locks *locks,
+                      const void *owner, const void *blocker)
 {
     const void *next = blocker;
     int error = 0;
@@ -115,6 +129,7 @@ static int wait_begin(struct file_lock_wait *wait, const void *owner, const void
     if (error == 0) {
         wait->owner = owner;
         wait->blocked_on = blocker;
+        wait->locks = locks;
         if (!wait->queued) {
             TAILQ_INSERT_TAIL(&waiters, wait, link);
             wait->queued = true;
@@ -248,7 +263,7 @@ static int set_locked(struct file_locks *locks, const struct file_lock *request,
         if (blocker) {
             int error = 0;
             if (wait && request->kind == FILE_LOCK_POSIX) {
-                error = wait_begin(wait, request->owner, blocker->owner);
+                error = wait_begin(wait, locks, request->owner, blocker->owner);
             }
             return error != 0 ? error : -EAGAIN;
         }
@@ -280,14 +295,17 @@ int file_lock_set(struct file *file, const struct file_lock *request, struct fil
     int error = -ENOMEM;
     if (locks && spare[0] && spare[1]) {
         mutex_lock_nested(&locks->lock);
+        if (wait) {
+            file_lock_wait_end(wait); /* before the lock can be ours: nobody sees us wait then */
+        }
         error = set_locked(locks, request, wait, spare, &released);
+        if (released) {
+            forget_waits_for(locks, request->owner);
+        }
         mutex_unlock(&locks->lock);
     }
     free(spare[0]);
     free(spare[1]);
-    if (wait && error != -EAGAIN) {
-        file_lock_wait_end(wait);
-    }
     if (released) {
         wait_queue_wake(&locks->queue, EPOLLIN | EPOLLOUT);
     }
@@ -374,6 +392,9 @@ static void release(struct inode *inode, const void *owner)
     mutex_lock_nested(&locks->lock);
     bool records = remove_owned(&locks->records, owner);
     bool flocks = remove_owned(&locks->flocks, owner);
+    if (records) {
+        forget_waits_for(locks, owner);
+    }
     mutex_unlock(&locks->lock);
     if (records || flocks) {
         wait_queue_wake(&locks->queue, EPOLLIN | EPOLLOUT);

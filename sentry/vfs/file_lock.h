@@ -35,7 +35,8 @@ struct file_lock {
 struct file_lock_wait {
     TAILQ_ENTRY(file_lock_wait) link;
     const void *owner;      /* who waits */
-    const void *blocked_on; /* the owner of the lock in the way */
+    const void *blocked_on; /* the owner of the lock in the way; NULL once that lock changed */
+    const void *locks;      /* of which inode */
     bool queued;
 };
 
