@@ -14,6 +14,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
 
@@ -273,6 +274,14 @@ void *guest_bad(void)
 {
     static char *volatile address = (char *)16;
     return address;
+}
+
+char *guest_page_end(void)
+{
+    char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED);
+    CHECK_OK(mprotect(p + 4096, 4096, PROT_NONE));
+    return p + 4096;
 }
 
 void guest_await_readable(int fd)

@@ -131,6 +131,8 @@ void *guest_bad(void);
 /* Waits up to 5 s until the descriptor is readable; it must become so. Terminal input arrives with
  * a delay, so that a write to the master is not at once visible on the slave. */
 void guest_await_readable(int fd);
+/* The end of a readable and writable page that is followed by an inaccessible one. */
+char *guest_page_end(void);
 /* One message byte over a pipe or socket; both must succeed. */
 void guest_signal_fd(int fd);
 void guest_await_fd(int fd);

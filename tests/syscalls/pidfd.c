@@ -1,73 +1,131 @@
 /*
- * pidfd.c: pidfd_open, pidfd_send_signal, pidfd_getfd; a process as a pollable file.
+ * pidfd.c: pidfds: open, poll, signal, wait, getfd.
  */
 #include "tests/syscalls/guest_test.h"
 
 #include <poll.h>
+#include <sys/pidfd.h>
 
-#define NR_SEND_SIGNAL 424
-#define NR_OPEN        434
-#define NR_GETFD       438
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
 
-static int open_pid(pid_t pid)
+static int open_pidfd(pid_t pid)
 {
-    return (int)CHECK_OK(syscall(NR_OPEN, pid, 0));
+    int fd = pidfd_open(pid, 0);
+    if (fd < 0 && errno == ENOSYS) {
+        SKIP("no pidfd_open");
+    }
+    return (int)CHECK_OK(fd);
 }
 
-TEST_CASE(open_errors)
-{
-    CHECK_ERRNO(syscall(NR_OPEN, 0, 0), EINVAL);
-    CHECK_ERRNO(syscall(NR_OPEN, -1, 0), EINVAL);
-    CHECK_ERRNO(syscall(NR_OPEN, getpid(), 1), EINVAL);
-    CHECK_ERRNO(syscall(NR_OPEN, 1 << 29, 0), ESRCH);
-    int fd = open_pid(getpid());
-    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
-    char c;
-    CHECK_ERRNO(read(fd, &c, 1), EINVAL);
-}
-
-TEST_CASE(readable_when_exited)
+static pid_t sleeper(void)
 {
     pid_t pid = guest_fork();
     if (pid == 0) {
-        pause();
-        _exit(0);
+        for (;;) {
+            pause();
+        }
     }
-    int fd = open_pid(pid);
-    struct pollfd entry = {.fd = fd, .events = POLLIN};
-    CHECK_EQ(poll(&entry, 1, 0), 0);
-    CHECK_OK(syscall(NR_SEND_SIGNAL, fd, SIGKILL, NULL, 0));
-    CHECK_EQ(poll(&entry, 1, 5000), 1);
-    CHECK_EQ(entry.revents & POLLIN, POLLIN);
-    siginfo_t info;
-    CHECK_OK(waitid((idtype_t)3 /* P_PIDFD */, (id_t)fd, &info, WEXITED));
-    CHECK_EQ(info.si_pid, pid);
-    CHECK_EQ(info.si_status, SIGKILL);
-    CHECK_ERRNO(syscall(NR_SEND_SIGNAL, fd, 0, NULL, 0), ESRCH);
+    return pid;
 }
 
-TEST_CASE(send_signal_errors)
+TEST_CASE(poll_and_wait)
 {
-    int fd = open_pid(getpid());
-    CHECK_ERRNO(syscall(NR_SEND_SIGNAL, 0, 0, NULL, 0), EBADF);
-    CHECK_ERRNO(syscall(NR_SEND_SIGNAL, fd, 0, NULL, 1 << 20), EINVAL);
-    CHECK_ERRNO(syscall(NR_SEND_SIGNAL, fd, 99, NULL, 0), EINVAL);
-    CHECK_OK(syscall(NR_SEND_SIGNAL, fd, 0, NULL, 0));
-    siginfo_t info = {.si_signo = SIGUSR2};
-    CHECK_ERRNO(syscall(NR_SEND_SIGNAL, fd, SIGUSR1, &info, 0), EINVAL);
-    CHECK_ERRNO(syscall(NR_SEND_SIGNAL, fd, SIGUSR1, guest_bad(), 0), EFAULT);
+    siginfo_t info;
+    int hold[2];
+    CHECK_OK(pipe(hold));
+    pid_t pid = guest_fork();
+    if (pid == 0) {
+        guest_await_fd(hold[0]);
+        _exit(4);
+    }
+    int fd = open_pidfd(pid);
+    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    CHECK_EQ(poll(&p, 1, 0), 0);
+    CHECK_OK(waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG));
+    guest_signal_fd(hold[1]);
+    CHECK_EQ(poll(&p, 1, 5000), 1);
+    CHECK_EQ(p.revents & POLLIN, POLLIN);
+    CHECK_OK(waitid(P_PIDFD, (id_t)fd, &info, WEXITED));
+    CHECK_EQ(info.si_pid, pid);
+    CHECK_EQ(info.si_status, 4);
+    CHECK_ERRNO(waitid(P_PIDFD, (id_t)fd, &info, WEXITED), ECHILD);
+    CHECK_ERRNO(pidfd_send_signal(fd, 0, NULL, 0), ESRCH);
+}
+
+TEST_CASE(nonblocking_wait)
+{
+    siginfo_t info;
+    pid_t pid = sleeper();
+    int fd = pidfd_open(pid, O_NONBLOCK);
+    if (fd < 0) {
+        SKIP("no PIDFD_NONBLOCK");
+    }
+    CHECK_ERRNO(waitid(P_PIDFD, (id_t)fd, &info, WEXITED), EAGAIN);
+    CHECK_OK(kill(pid, SIGKILL));
+    CHECK_CHILD_SIGNAL(pid, SIGKILL);
+}
+
+TEST_CASE(send_signal)
+{
+    siginfo_t info;
+    pid_t pid = sleeper();
+    int fd = open_pidfd(pid);
+    CHECK_OK(pidfd_send_signal(fd, 0, NULL, 0));
+    CHECK_ERRNO(pidfd_send_signal(fd, 65, NULL, 0), EINVAL);
+    CHECK_ERRNO(pidfd_send_signal(fd, SIGTERM, NULL, 0x8000), EINVAL);
+    memset(&info, 0, sizeof(info));
+    info.si_signo = SIGHUP;
+    CHECK_ERRNO(pidfd_send_signal(fd, SIGTERM, &info, 0), EINVAL);
+    CHECK_OK(pidfd_send_signal(fd, SIGTERM, NULL, 0));
+    CHECK_CHILD_SIGNAL(pid, SIGTERM);
+    CHECK_ERRNO(pidfd_send_signal(fd, 0, NULL, 0), ESRCH);
 }
 
 TEST_CASE(getfd)
 {
     int ends[2];
-    CHECK_OK(pipe(ends));
-    int fd = open_pid(getpid());
-    CHECK_ERRNO(syscall(NR_GETFD, fd, 999, 0), EBADF);
-    CHECK_ERRNO(syscall(NR_GETFD, ends[0], 0, 0), EBADF);
-    CHECK_ERRNO(syscall(NR_GETFD, fd, ends[0], 1), EINVAL);
-    int copy = (int)CHECK_OK(syscall(NR_GETFD, fd, ends[1], 0));
-    CHECK_EQ(fcntl(copy, F_GETFD), FD_CLOEXEC);
-    CHECK_EQ(write(copy, "x", 1), 1);
-    guest_await_fd(ends[0]);
+    int number[2];
+    char byte = 0;
+    CHECK_OK(pipe(number));
+    pid_t pid = guest_fork();
+    if (pid == 0) {
+        CHECK_OK(pipe(ends));
+        CHECK_EQ(write(ends[1], "g", 1), 1);
+        CHECK_EQ(write(number[1], &ends[0], sizeof(int)), sizeof(int));
+        for (;;) {
+            pause();
+        }
+    }
+    int remote;
+    CHECK_EQ(read(number[0], &remote, sizeof(int)), sizeof(int));
+    int fd = open_pidfd(pid);
+    int mine = pidfd_getfd(fd, remote, 0);
+    if (mine < 0 && (errno == EPERM || errno == ENOSYS)) {
+        SKIP("pidfd_getfd is not allowed here");
+    }
+    CHECK_OK(mine);
+    CHECK_EQ(fcntl(mine, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(read(mine, &byte, 1), 1);
+    CHECK_EQ(byte, 'g');
+    CHECK_ERRNO(pidfd_getfd(fd, 9999, 0), EBADF);
+    CHECK_ERRNO(pidfd_getfd(fd, remote, 1), EINVAL);
+    CHECK_OK(kill(pid, SIGKILL));
+    CHECK_CHILD_SIGNAL(pid, SIGKILL);
+}
+
+TEST_CASE(errors)
+{
+    char byte;
+    int fd = open_pidfd(getpid());
+    CHECK_ERRNO(pidfd_open(0, 0), EINVAL);
+    CHECK_ERRNO(pidfd_open(-1, 0), EINVAL);
+    CHECK_ERRNO(pidfd_open(getpid(), 0x1000000), EINVAL);
+    CHECK_ERRNO(pidfd_open(1 << 21, 0), ESRCH);
+    CHECK_ERRNO(read(fd, &byte, 1), EINVAL);
+    int null = (int)CHECK_OK(open("/dev/null", O_RDONLY));
+    CHECK_ERRNO(pidfd_send_signal(null, 0, NULL, 0), EBADF);
+    CHECK_ERRNO(waitid(P_PIDFD, (id_t)null, NULL, WEXITED), EBADF);
 }
