@@ -56,7 +56,12 @@ static int map_file(struct task *task, int fd, struct mm_map_request *request, u
                            &request->source);
     }
     if (result == 0) {
-        request->backing = &file->backing;
+        if (request->source.anonymous) { /* /dev/zero */
+            request->flags |= MAP_ANONYMOUS;
+            request->offset = 0;
+        } else {
+            request->backing = &file->backing;
+        }
         if (request->source.never_write && (request->flags & MAP_SHARED)) {
             request->max_prot &= ~PROT_WRITE;
         }

@@ -147,13 +147,13 @@ static void apply_limit(struct task *target, int resource, const struct rlimit *
         case RLIMIT_MEMLOCK:
             mm->limit_memlock = limit->rlim_cur;
             break;
-        case RLIMIT_STACK:
-            mm->limit_stack = limit->rlim_cur;
-            break;
         default:
             break;
         }
         mm_unlock(mm);
+        if (resource == RLIMIT_STACK) {
+            mm_set_stack_limit(mm, limit->rlim_cur, target->regs.rsp);
+        }
         mm_unref(mm);
     }
     if (resource == RLIMIT_FSIZE && target->process == current.task->process) {

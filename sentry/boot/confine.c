@@ -41,7 +41,7 @@ static const int plain_calls[] = {
     SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(gettid),
     SCMP_SYS(getpid), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(clock_gettime),
     SCMP_SYS(clock_getres), SCMP_SYS(getcpu), SCMP_SYS(getrandom), SCMP_SYS(restart_syscall),
-    SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getaffinity), SCMP_SYS(sysinfo) /* qsort(3) */,
     /* its stubs: the host lets it reach its own children only where Yama is active */
     SCMP_SYS(wait4), SCMP_SYS(tgkill), SCMP_SYS(kill), SCMP_SYS(process_vm_readv),
     SCMP_SYS(process_vm_writev),

@@ -109,6 +109,8 @@ int mm_sync(struct mm *mm, uint64_t addr, uint64_t length, int flags) must_check
 int mm_lock_range(struct mm *mm, uint64_t addr, uint64_t length, bool lock) must_check;
 int mm_lock_all(struct mm *mm, int flags, bool lock) must_check;
 int mm_mincore(struct mm *mm, uint64_t addr, uint64_t length, unsigned char *ret_vec) must_check;
+/* RLIMIT_STACK changed: the main stack, which is mapped as a whole, gets that size. Pages above sp stay. */
+void mm_set_stack_limit(struct mm *mm, uint64_t limit, uint64_t sp);
 uint64_t mm_brk(struct mm *mm, uint64_t addr); /* the new (or unchanged) break */
 
 void mm_lock(struct mm *mm) ACQUIRES(mm->lock);

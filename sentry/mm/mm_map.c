@@ -267,3 +267,48 @@ uint64_t mm_brk(struct mm *mm, uint64_t addr)
     mm_unlock(mm);
     return brk;
 }
+
+#define STACK_LIMIT_MAX (1ULL << 30)
+#define STACK_SLACK     (64ULL << 10)
+
+static void grow_stack(struct mm *mm, const struct area *stack, uint64_t start)
+{
+    if (!area_range_free(mm, start - PAGE_SIZE, stack->start)) {
+        return; /* something is in the way, as it may be in Linux */
+    }
+    struct area *more = area_new(start, stack->start);
+    if (!more) {
+        return;
+    }
+    more->prot = stack->prot;
+    more->flags = stack->flags;
+    struct mm_source none = {.fd = -1};
+    if (map_on_host(mm, more, &none) != 0) {
+        area_free(more);
+        return;
+    }
+    area_insert(mm, more);
+}
+
+void mm_set_stack_limit(struct mm *mm, uint64_t limit, uint64_t sp)
+{
+    mm_lock(mm);
+    mm->limit_stack = limit;
+    struct area *stack = mm_find_locked(mm, mm->start_stack);
+    if (stack && (stack->flags & AREA_STACK)) {
+        uint64_t size = min_of(page_round_up(min_of(limit, STACK_LIMIT_MAX)), stack->end);
+        uint64_t start = max_of(stack->end - size, (uint64_t)PLATFORM_GUEST_MIN + PAGE_SIZE);
+        if (start > stack->start) {
+            bool on_stack = sp >= stack->start && sp < stack->end;
+            uint64_t used = on_stack ? (sp - min_of(sp, STACK_SLACK)) & PAGE_MASK : stack->end;
+            uint64_t end = min_of(start, used);
+            if (end > stack->start &&
+                mm->platform->space_unmap(mm->space, stack->start, end - stack->start) == 0) {
+                ignore_result(clear_table(mm, stack->start, end));
+            }
+        } else if (start < stack->start) {
+            grow_stack(mm, stack, start);
+        }
+    }
+    mm_unlock(mm);
+}
