@@ -157,3 +157,6 @@ bool unix_lock_with_files(struct unix_socket *socket) must_check NO_THREAD_SAFET
 uint32_t unix_inflight_total(void);
 /* Drops sockets that only unreachable queues refer to. No locks held. */
 void unix_gc(void);
+/* Runs unix_gc often enough that garbage is bounded, seldom enough that its cost is constant per call:
+ * after a socket with others in flight was released, or files were sent. */
+void unix_gc_maybe(void);

@@ -61,9 +61,6 @@ static int connect_locked(struct unix_socket *socket, struct unix_socket *listen
                           struct unix_socket *embryo)
 {
     struct socket_cred cred;
-    if (socket->state != UNIX_CLOSED || socket->peer) {
-        return socket->state == UNIX_LISTENING ? -EINVAL : -EISCONN;
-    }
     if (listener->dead || listener->state != UNIX_LISTENING ||
         (listener->shutdown & UNIX_SHUT_RECEIVE)) {
         return -ECONNREFUSED;
@@ -71,6 +68,9 @@ static int connect_locked(struct unix_socket *socket, struct unix_socket *listen
     if (unix_queue_full_locked(listener)) {
         int result = unix_wait_locked(listener, socket);
         return result != 0 ? result : -EAGAIN;
+    }
+    if (socket->state != UNIX_CLOSED || socket->peer) {
+        return socket->state == UNIX_LISTENING ? -EINVAL : -EISCONN;
     }
     unix_cred_of_caller(&cred, true);
     embryo->address = unix_address_ref(listener->address);

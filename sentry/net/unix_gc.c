@@ -16,6 +16,8 @@ struct mutex unix_gc_lock;
 
 static LIST_HEAD(, unix_socket) inflight_sockets; /* under gc_lock */
 static atomic_uint inflight_total;                /* files of any kind in queues */
+static atomic_uint inflight_count;                /* sockets on the list */
+static atomic_uint calls_since_gc;
 
 static struct unix_socket *unix_of_file(struct file *file)
 {
@@ -33,6 +35,7 @@ void unix_inflight_add_locked(struct unix_packet *packet)
     for (uint32_t i = 0; i < packet->file_count; i++) {
         struct unix_socket *socket = unix_of_file(packet->files[i]);
         if (socket && socket->inflight++ == 0) {
+            atomic_fetch_add(&inflight_count, 1);
             LIST_INSERT_HEAD(&inflight_sockets, socket, inflight_link);
         }
     }
@@ -44,6 +47,7 @@ void unix_inflight_remove_locked(struct unix_packet *packet)
     for (uint32_t i = 0; i < packet->file_count; i++) {
         struct unix_socket *socket = unix_of_file(packet->files[i]);
         if (socket && --socket->inflight == 0) {
+            atomic_fetch_sub(&inflight_count, 1);
             LIST_REMOVE(socket, inflight_link);
         }
     }
@@ -140,11 +144,20 @@ static void harvest_all(struct unix_socket *socket, struct unix_packet_list *gar
     mutex_unlock(&socket->base.lock);
 }
 
+void unix_gc_maybe(void)
+{
+    uint32_t count = atomic_load(&inflight_count);
+    if (count > 0 && atomic_fetch_add(&calls_since_gc, 1) >= count / 4) {
+        unix_gc();
+    }
+}
+
 void unix_gc(void)
 {
     struct unix_packet_list garbage = TAILQ_HEAD_INITIALIZER(garbage);
     struct unix_socket *socket, *next;
     struct unix_socket *stack = NULL;
+    atomic_store(&calls_since_gc, 0);
     mutex_lock(&unix_gc_lock);
     LIST_FOREACH(socket, &inflight_sockets, inflight_link)
     {

@@ -382,8 +382,13 @@ ssize_t unix_send(struct socket *base, struct socket_message *message)
     if (result != 0) {
         return result;
     }
-    return base->type == SOCK_STREAM ? send_stream(socket, message)
-                                     : send_datagram(socket, message);
+    bool files = message->file_count > 0;
+    ssize_t count = base->type == SOCK_STREAM ? send_stream(socket, message)
+                                              : send_datagram(socket, message);
+    if (files && count >= 0) {
+        unix_gc_maybe();
+    }
+    return count;
 }
 
 /* --- receiving --- */

@@ -446,9 +446,7 @@ void unix_release(struct socket *base)
     }
     unix_packets_free(&packets);
     unix_unref(socket);
-    if (unix_inflight_total() > 0) {
-        unix_gc();
-    }
+    unix_gc_maybe();
 }
 
 /* --- names, options, readiness --- */
