@@ -202,6 +202,9 @@ static int open_by_type(struct inode *inode, struct file *file)
     case S_IFSOCK:
         return -ENXIO;
     case S_IFIFO:
+        if (own) { /* an inherited stream, opened again through /proc/self/fd */
+            return inode_open(inode, file);
+        }
         return vfs_special.open_fifo ? vfs_special.open_fifo(inode, file) : -ENXIO;
     case S_IFCHR:
     case S_IFBLK:

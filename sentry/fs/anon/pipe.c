@@ -373,6 +373,8 @@ int pipe_new(unsigned flags, struct file **ret_read, struct file **ret_write)
     pipe->reader_opens = pipe->writer_opens = 1;
     int result = end_new(pipe, NULL, FILE_READ, (flags & O_NONBLOCK) | O_RDONLY, &reader);
     if (result == 0) {
+        pipe->anonymous = true;
+        atomic_store(&reader->inode->bound, pipe_ref(pipe));
         result = end_new(pipe, reader, FILE_WRITE, flags | O_WRONLY, ret_write);
         if (result == 0) {
             *ret_read = reader;

@@ -1,5 +1,6 @@
 /*
- * pipe_fifo.c: named pipes. inode->bound holds a reference to the pipe, made at the first open.
+ * pipe_fifo.c: named pipes, and pipes opened again through /proc/PID/fd. inode->bound holds a reference to
+ * the pipe, made at the first open or by pipe_new.
  *
  * Open never sleeps: it counts the end in at once, and open_wait tells when the other end has come.
  * Source: fifo(7), Linux fs/pipe.c fifo_open.
@@ -45,7 +46,7 @@ static int fifo_open(struct inode *inode, struct file *file)
     end->pipe = pipe;
     end->mode = file->mode & (FILE_READ | FILE_WRITE);
     mutex_lock(&pipe->lock);
-    if (write && !read && pipe->readers == 0 && (atomic_load(&file->flags) & O_NONBLOCK)) {
+    if (write && !read && pipe->readers == 0 && !pipe->anonymous && (atomic_load(&file->flags) & O_NONBLOCK)) {
         mutex_unlock(&pipe->lock);
         free(end);
         return -ENXIO;
@@ -60,7 +61,7 @@ static int fifo_open(struct inode *inode, struct file *file)
         pipe->writers++;
         pipe->writer_opens++;
     }
-    end->seen_writers = pipe->writers == 0 ? pipe->writer_opens : UINT64_MAX;
+    end->seen_writers = pipe->writers == 0 && !pipe->anonymous ? pipe->writer_opens : UINT64_MAX;
     mutex_unlock(&pipe->lock);
     pipe_ref(pipe);
     file->mode |= FILE_STREAM;
@@ -75,6 +76,9 @@ static int fifo_open_wait(struct file *file)
     struct pipe_end *end = pipe_end_of(file);
     struct pipe *pipe = end->pipe;
     bool ready = true;
+    if (pipe->anonymous) { /* Linux: fifo_open: is_pipe */
+        return 0;
+    }
     if (atomic_load(&file->flags) & O_NONBLOCK) {
         return 0;
     }

@@ -42,6 +42,7 @@ struct pipe {
     uint32_t detached;        /* splices that hold chunks taken off the ring */
     uint32_t readers, writers;
     uint64_t reader_opens, writer_opens; /* fifo: opens so far */
+    bool anonymous;           /* made by pipe(2): opening it again through /proc never waits */
     bool polled;              /* somebody polls: each write wakes, for edge-triggered epoll */
 };
 

@@ -31,6 +31,7 @@
 
 struct host_stream {
     struct inode inode;
+    unsigned access; /* FILE_READ | FILE_WRITE as the host fd has them; fixed */
     int fd;
     bool no_wait;        /* RWF_NOWAIT works; under the C11 rules of a lone flag: racy but monotonic */
     struct wait_queue queue;
@@ -464,7 +465,23 @@ static void stream_free(struct inode *inode)
     }
 }
 
+/* Opening /dev/stdout or /proc/self/fd/N: another guest file on the same host fd. DIFFERS: a regular file
+ * keeps one position for all of them and is not truncated. */
+static int stream_open(struct inode *inode, struct file *file)
+{
+    struct host_stream *stream = container_of(inode, struct host_stream, inode);
+    bool regular = S_ISREG(inode->mode) || S_ISBLK(inode->mode);
+    unsigned wanted = file->mode & (FILE_READ | FILE_WRITE);
+    if ((wanted & ~stream->access) != 0) {
+        return -EACCES;
+    }
+    file->mode |= (unsigned)(regular ? FILE_OWN_POSITION : FILE_STREAM);
+    file->ops = regular ? &regular_file_ops : &stream_file_ops;
+    return 0;
+}
+
 static const struct inode_ops stream_inode_ops = {
+    .open = stream_open,
     .getattr = stream_getattr,
     .setattr = stream_setattr,
     .free = stream_free,
@@ -520,6 +537,7 @@ int host_stream_new(int host_fd, struct file **ret_file)
     unsigned mode = access == O_RDONLY ? FILE_READ : access == O_WRONLY ? FILE_WRITE
                                                                         : FILE_READ | FILE_WRITE;
     bool regular = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+    stream->access = mode;
     mode |= FILE_NO_WRITE_COUNT | (unsigned)(regular ? FILE_OWN_POSITION : FILE_STREAM);
     unsigned flags = (unsigned)host_flags & (O_ACCMODE | (unsigned)(regular ? O_APPEND : 0));
     int result = file_new(&stream->inode, NULL, regular ? &regular_file_ops : &stream_file_ops,

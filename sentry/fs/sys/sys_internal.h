@@ -11,7 +11,8 @@
 
 struct sys_entry {
     const char *name;
-    /* Appends the contents; number is that of the nearest numbered directory. */
+    /* Appends the contents; number is that of the nearest numbered directory, above it in
+     * steps of eight bits those of the outer ones. */
     void (*show)(uint32_t number, struct text *out);
     const struct sys_entry *children; /* ends with a row without name */
     const char *target;               /* a symbolic link */

@@ -97,8 +97,10 @@ struct cache {
     uint32_t type, level, line, ways, sets;
 };
 
-static bool read_cache(uint32_t index, struct cache *ret)
+/* number: the CPU above the lowest eight bits, which are the cache's. */
+static bool read_cache(uint32_t number, struct cache *ret)
 {
+    uint32_t index = number & 255;
     uint32_t a, b, c, d;
     static const uint32_t leaves[] = {4, 0x8000001d};
     for (size_t i = 0; i < array_size(leaves); i++) {
@@ -156,12 +158,33 @@ CACHE_NUMBER(show_cache_line, line)
 CACHE_NUMBER(show_cache_ways, ways)
 CACHE_NUMBER(show_cache_sets, sets)
 
+/* Only the last level is taken to be shared: no hyper-threads are shown. */
+static void show_cache_cpus(uint32_t number, struct text *out)
+{
+    struct cache cache;
+    if (read_cache(number, &cache) && cache.level < 3) {
+        text_printf(out, "%u\n", number >> 8);
+    } else {
+        show_cpu_list(number, out);
+    }
+}
+
+static void show_cache_mask(uint32_t number, struct text *out)
+{
+    struct cache cache;
+    if (read_cache(number, &cache) && cache.level < 3) {
+        append_mask(out, number >> 8, 1);
+    } else {
+        show_all_mask(number, out);
+    }
+}
+
 static const struct sys_entry cache_index_rows[] = {
     FILE_ROW("coherency_line_size", show_cache_line),
     FILE_ROW("level", show_cache_level),
     FILE_ROW("number_of_sets", show_cache_sets),
-    FILE_ROW("shared_cpu_list", show_cpu_list),
-    FILE_ROW("shared_cpu_map", show_all_mask),
+    FILE_ROW("shared_cpu_list", show_cache_cpus),
+    FILE_ROW("shared_cpu_map", show_cache_mask),
     FILE_ROW("size", show_cache_size),
     FILE_ROW("type", show_cache_type),
     FILE_ROW("ways_of_associativity", show_cache_ways),

@@ -97,6 +97,9 @@ static int sys_lookup(struct inode *dir, const char *name, struct inode **ret_ch
     if (row->name == NULL) {
         return -ENOENT;
     }
+    if (row->count != NULL) {
+        number |= parent->number << 8; /* cpuN/cache/indexM */
+    }
     struct sys_node *child = node_new(dir->super, row, ino_of(dir->ino, name), number);
     if (child == NULL) {
         return -ENOMEM;
