@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "sentry/fs/anon/async_io.h"
 #include "sentry/fs/anon/pipe.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/file_lock.h"
@@ -37,14 +38,19 @@ static long duplicate(struct task *task, struct file *file, uint64_t from, bool 
 }
 
 /* Linux: setfl. */
-static long set_flags(struct file *file, unsigned wanted)
+static long set_flags(struct file *file, int fd, unsigned wanted)
 {
     unsigned flags = atomic_load(&file->flags);
     if ((wanted & O_NOATIME) != 0 && (flags & O_NOATIME) == 0 &&
         inode_load(file->inode->uid) != current.cred->fsuid && !capable(3 /* CAP_FOWNER */)) {
         return -EPERM;
     }
-    return file_set_flags(file, (flags & ~(unsigned)SETTABLE_FLAGS) | (wanted & SETTABLE_FLAGS));
+    int error =
+        file_set_flags(file, (flags & ~(unsigned)SETTABLE_FLAGS) | (wanted & SETTABLE_FLAGS));
+    if (error == 0 && ((flags ^ wanted) & O_ASYNC) != 0) {
+        error = async_io_set(file, fd, (wanted & O_ASYNC) != 0);
+    }
+    return error;
 }
 
 static bool is_ofd(int command)
@@ -156,8 +162,8 @@ static long set_owner(struct file *file, int type, int id)
         return -ESRCH;
     }
     mutex_lock(&file->lock);
-    file->owner_type = type;
-    file->owner_id = id;
+    __atomic_store_n(&file->owner_type, type, __ATOMIC_RELAXED); /* the worker of async_io reads them */
+    __atomic_store_n(&file->owner_id, id, __ATOMIC_RELAXED);
     mutex_unlock(&file->lock);
     return 0;
 }
@@ -199,7 +205,7 @@ static long set_signal(struct file *file, uint64_t signo)
         return -EINVAL;
     }
     mutex_lock(&file->lock);
-    file->owner_signal = (int)signo;
+    __atomic_store_n(&file->owner_signal, (int)signo, __ATOMIC_RELAXED);
     mutex_unlock(&file->lock);
     return 0;
 }
@@ -263,11 +269,12 @@ static long descriptor_command(struct task *task, int fd, struct file *file, boo
     }
 }
 
-static long file_command(struct task *task, struct file *file, int command, uint64_t argument)
+static long file_command(struct task *task, struct file *file, int fd, int command,
+                         uint64_t argument)
 {
     switch (command) {
     case F_SETFL:
-        return set_flags(file, (unsigned)argument);
+        return set_flags(file, fd, (unsigned)argument);
     case F_GETLK:
     case F_OFD_GETLK:
         return lock_get(task, file, command, argument);
@@ -315,7 +322,7 @@ long sys_fcntl(struct task *task, const struct syscall_args *args)
     if ((file->mode & FILE_PATH) != 0) {
         return -EBADF;
     }
-    return file_command(task, file, command, arg_u64(args, 2));
+    return file_command(task, file, fd, command, arg_u64(args, 2));
 }
 
 long sys_flock(struct task *task, const struct syscall_args *args)

@@ -7,12 +7,13 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "sentry/fs/anon/async_io.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
-static long set_flag(struct file *file, unsigned flag, uint64_t addr)
+static long set_flag(struct file *file, int fd, unsigned flag, uint64_t addr)
 {
     int on;
     if (copy_in(addr, &on) < 0) {
@@ -20,7 +21,11 @@ static long set_flag(struct file *file, unsigned flag, uint64_t addr)
     }
     unsigned flags = atomic_load(&file->flags);
     unsigned wanted = on != 0 ? flags | flag : flags & ~flag;
-    return wanted == flags ? 0 : file_set_flags(file, wanted);
+    if (wanted == flags) {
+        return 0;
+    }
+    int error = file_set_flags(file, wanted);
+    return error == 0 && flag == O_ASYNC ? async_io_set(file, fd, on != 0) : error;
 }
 
 static long get_size(struct file *file, uint64_t addr)
@@ -72,9 +77,9 @@ long sys_ioctl(struct task *task, const struct syscall_args *args)
     case FIONCLEX:
         return fd_set_close_on_exec(task->fds, arg_int(args, 0), command == FIOCLEX);
     case FIONBIO:
-        return set_flag(file, O_NONBLOCK, argument);
+        return set_flag(file, arg_int(args, 0), O_NONBLOCK, argument);
     case FIOASYNC:
-        return set_flag(file, O_ASYNC, argument);
+        return set_flag(file, arg_int(args, 0), O_ASYNC, argument);
     case FIOQSIZE:
         return get_size(file, argument);
     case FIGETBSZ:

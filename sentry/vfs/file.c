@@ -62,6 +62,7 @@ int file_new(struct inode *inode, const struct path *path, const struct file_ops
     mutex_init(&file->lock, RANK_FILE);
     file->id = atomic_fetch_add(&next_file_id, 1);
     atomic_init(&file->epoll_links, NULL);
+    atomic_init(&file->async_watch, NULL);
     *ret_file = file;
     return 0;
 }
@@ -76,6 +77,9 @@ static void file_free(struct file *file)
 {
     if (atomic_load(&file->epoll_links) && vfs_special.file_gone) {
         vfs_special.file_gone(file);
+    }
+    if (atomic_load(&file->async_watch)) {
+        vfs_special.async_gone(file);
     }
     file_locks_release_file(file);
     if ((file->mode & FILE_OPENED) != 0) {

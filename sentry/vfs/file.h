@@ -20,6 +20,7 @@
 #include "sentry/vfs/path.h"
 
 struct cred;
+struct async_watch;
 struct epoll_links;
 struct file;
 struct inode;
@@ -116,6 +117,7 @@ struct file {
     int owner_signal;
     uint64_t id; /* unique in the sandbox: lock owner, epoll key, kcmp */
     _Atomic(struct epoll_links *) epoll_links; /* epoll instances that watch the file */
+    _Atomic(struct async_watch *) async_watch; /* O_ASYNC: sends signals */
 };
 
 extern const struct mm_backing_ops file_backing_ops;

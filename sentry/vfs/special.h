@@ -34,6 +34,8 @@ struct vfs_special_hooks {
     vfs_open_device_fn open_device;
     /* The last reference of a file with epoll_links is going: epoll forgets it. */
     void (*file_gone)(struct file *file);
+    /* The last reference of a file that sends signals (O_ASYNC) is going. */
+    void (*async_gone)(struct file *file);
     vfs_free_bound_fn free_bound; /* called from inode_fini when inode->bound is set */
 };
 extern struct vfs_special_hooks vfs_special;
