@@ -20,6 +20,7 @@
 #include "sentry/core/current.h"
 #include "sentry/fs/anon/pipe_internal.h"
 #include "sentry/mm/uio.h"
+#include "sentry/vfs/inode.h"
 
 #define PIPE_MAX_BYTES (1U << 20) /* /proc/sys/fs/pipe-max-size */
 
