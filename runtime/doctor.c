@@ -64,9 +64,9 @@ static void check_engines(struct finding *f)
         char reason[128] = "";
         bool works = ops->probe(reason, sizeof(reason)) == 0;
         f->ok = f->ok || works;
-        used += (size_t)snprintf(f->detail + used, sizeof(f->detail) - used, "%s%s%s%s%s",
-                                 used > 0 ? ", " : "", ops->name, works ? "" : " (not here: ",
-                                 works ? "" : reason, works ? "" : ")");
+        used += (size_t)snprintf(
+            f->detail + used, sizeof(f->detail) - used, "%s%s%s%s%s", used > 0 ? ", " : "",
+            ops->name, works ? "" : " (not here: ", works ? "" : reason, works ? "" : ")");
     }
 }
 
@@ -90,8 +90,7 @@ static void check_seccomp(struct finding *f)
 
 static void check_landlock(struct finding *f)
 {
-    long version =
-        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     f->ok = version > 0;
     if (f->ok) {
         snprintf(f->detail, sizeof(f->detail), "version %ld", version);
@@ -160,11 +159,11 @@ static const struct {
     bool required;
     void (*check)(struct finding *finding);
 } checks[] = {
-    {"kernel", true, check_kernel},    {"engines", true, check_engines},
-    {"seccomp", true, check_seccomp},  {"openat2", true, check_openat2},
+    {"kernel", true, check_kernel},      {"engines", true, check_engines},
+    {"seccomp", true, check_seccomp},    {"openat2", true, check_openat2},
     {"landlock", false, check_landlock}, {"proc", false, check_proc},
-    {"yama", false, check_yama},       {"user namespaces", false, check_userns},
-    {"cgroups", false, check_cgroup},  {"memory", false, check_memory},
+    {"yama", false, check_yama},         {"user namespaces", false, check_userns},
+    {"cgroups", false, check_cgroup},    {"memory", false, check_memory},
 };
 
 static bool run_checks(bool as_json)
@@ -177,7 +176,7 @@ static bool run_checks(bool as_json)
         usable = usable && (finding.ok || !checks[i].required);
         if (!as_json) {
             printf("%-4s %-16s %s\n",
-                   finding.ok             ? "ok"
+                   finding.ok           ? "ok"
                    : checks[i].required ? "FAIL"
                                         : "-",
                    checks[i].name, finding.detail);
@@ -213,8 +212,7 @@ int command_doctor(int argc, char **argv)
             return 0;
         }
         if (id != 'j') {
-            report_error("doctor: unknown option %s; see stockade doctor --help",
-                         argv[optind - 1]);
+            report_error("doctor: unknown option %s; see stockade doctor --help", argv[optind - 1]);
             return STATUS_FAILED;
         }
         json = true;

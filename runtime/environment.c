@@ -63,8 +63,8 @@ static void put_defaults(struct environment *env, const struct run_options *opti
 {
     static const char standard_path[] =
         "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    static const char *const passed[] = {"LANG", "LANGUAGE", "TERM", "COLORTERM", "TZ", "COLUMNS",
-                                         "LINES"};
+    static const char *const passed[] = {"LANG", "LANGUAGE", "TERM", "COLORTERM",
+                                         "TZ",   "COLUMNS",  "LINES"};
     const char *path = options->rootfs == NULL ? getenv("PATH") : NULL;
     put_pair(env, "PATH", path != NULL && path[0] != 0 ? path : standard_path);
 

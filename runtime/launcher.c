@@ -1,9 +1,9 @@
 /*
  * launcher.c: starts gofer and sentry, watches them, and takes everything down at the end.
  *
- * The launcher is a child subreaper: whatever the sentry leaves behind becomes its child and is killed
- * and waited for, so that no process outlives launcher_run. If the launcher itself is killed,
- * the children's parent-death signals do the same.
+ * The launcher is a child subreaper: whatever the sentry leaves behind becomes its child and is
+ * killed and waited for, so that no process outlives launcher_run. If the launcher itself is
+ * killed, the children's parent-death signals do the same.
  */
 #include "runtime/launcher.h"
 
@@ -84,10 +84,8 @@ static int open_files(struct launcher *l, struct plumbing *p)
     int error = 0;
     if (o->log_file != NULL) {
         error = open_output(l->report, "--log", o->log_file, O_APPEND, &p->log);
-        struct log_config config = {.fd = p->log,
-                                    .level = o->log_level,
-                                    .json = o->log_json,
-                                    .role = "launcher"};
+        struct log_config config = {
+            .fd = p->log, .level = o->log_level, .json = o->log_json, .role = "launcher"};
         if (error == 0) {
             log_configure(&config);
         }
@@ -479,8 +477,7 @@ static void launcher_init(struct launcher *l, const struct run_options *options,
     l->next_sample_ns = l->start_ns + 20000000ULL;
 }
 
-void launcher_run(const struct run_options *options, const struct view *view,
-                  struct report *report)
+void launcher_run(const struct run_options *options, const struct view *view, struct report *report)
 {
     struct launcher l;
     launcher_init(&l, options, report);

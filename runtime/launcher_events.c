@@ -20,9 +20,9 @@
 #include "runtime/terminal.h"
 #include "runtime/usage.h"
 
-#define AUDIT_LINE_MAX 65536
-#define FINISH_GRACE_MS 60000 /* for the list of changes after the program ended */
-#define LIMIT_GRACE_MS 2000
+#define AUDIT_LINE_MAX          65536
+#define FINISH_GRACE_MS         60000 /* for the list of changes after the program ended */
+#define LIMIT_GRACE_MS          2000
 #define GROWTH_BYTES_PER_SECOND (4ULL << 30)
 
 static void size_text(uint64_t bytes, char *buffer, size_t size)
@@ -253,8 +253,7 @@ void launcher_read_audit(struct launcher *launcher)
 
 static void forward_signal(struct launcher *launcher, int signo)
 {
-    ignore_result(
-        control_send_simple(launcher->control_fd, CONTROL_SIGNAL, signo, NULL, NULL));
+    ignore_result(control_send_simple(launcher->control_fd, CONTROL_SIGNAL, signo, NULL, NULL));
 }
 
 static void forward_window(struct launcher *launcher)

@@ -32,8 +32,8 @@ struct launcher {
     bool terminal;
     unsigned term_count;
     uint64_t start_ns;
-    uint64_t deadline_ns;  /* of PHASE_ENDING; UINT64_MAX: none */
-    uint64_t time_end_ns;  /* wall-time limit; UINT64_MAX: none */
+    uint64_t deadline_ns; /* of PHASE_ENDING; UINT64_MAX: none */
+    uint64_t time_end_ns; /* wall-time limit; UINT64_MAX: none */
     uint64_t next_sample_ns;
     uint64_t memory_limit;
     struct text audit_line;

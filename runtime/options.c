@@ -123,7 +123,8 @@ static const char run_help[] =
     "Engine\n"
     "  --platform NAME          auto (default) or one of `stockade doctor`\n"
     "\n"
-    "Exit status: the program's; 128+N when signal N killed it; 124 time limit; 125 stockade itself\n"
+    "Exit status: the program's; 128+N when signal N killed it; 124 time limit; 125 stockade "
+    "itself\n"
     "failed; 126 cannot execute; 127 not found; 137 another limit.\n";
 
 void report_error(const char *format, ...)

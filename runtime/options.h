@@ -47,7 +47,7 @@ struct run_options {
     uid_t uid;
     gid_t gid;
     const char *hostname;
-    uint64_t time_ms, cpu_ms; /* SENTRY_NO_LIMIT: none */
+    uint64_t time_ms, cpu_ms;    /* SENTRY_NO_LIMIT: none */
     struct sentry_limits limits; /* memory 0: choose from the host */
     bool strace;
     const char *strace_file; /* NULL: standard error */

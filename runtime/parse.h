@@ -12,8 +12,8 @@
 
 #include "platform/base/compiler.h"
 
-/* "512", "64K", "1.5G" (powers of 1024; K, M, G, T, optionally followed by B or iB), or "none", which
- * gives UINT64_MAX. In bytes. */
+/* "512", "64K", "1.5G" (powers of 1024; K, M, G, T, optionally followed by B or iB), or "none",
+ * which gives UINT64_MAX. In bytes. */
 int parse_size(const char *text, uint64_t *ret_bytes) must_check;
 /* "5", "5s", "250ms", "1.5m", "2h"; above 0. In milliseconds. */
 int parse_duration(const char *text, uint64_t *ret_ms) must_check;

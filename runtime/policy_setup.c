@@ -1,5 +1,6 @@
 /*
- * policy_setup.c: built-in rules first, then the file, then options, so that the later ones win ties.
+ * policy_setup.c: built-in rules first, then the file, then options, so that the later ones win
+ * ties.
  */
 #include "runtime/policy_setup.h"
 

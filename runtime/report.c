@@ -114,8 +114,8 @@ static char *copy_or_null(const char *text)
     return text != NULL && text[0] != 0 ? strdup(text) : NULL;
 }
 
-void report_add_refusal(struct report *report, const char *op, const char *path,
-                        const char *error, const char *rule, const char *reason)
+void report_add_refusal(struct report *report, const char *op, const char *path, const char *error,
+                        const char *rule, const char *reason)
 {
     for (size_t i = report->refusal_count; i > 0 && i + 256 > report->refusal_count; i--) {
         struct report_refusal *r = &report->refusals[i - 1];
@@ -284,11 +284,11 @@ static json_t *refusals_to_json(const struct report *report)
     json_t *list = json_array();
     for (size_t i = 0; i < report->refusal_count; i++) {
         const struct report_refusal *r = &report->refusals[i];
-        json_array_append_new(
-            list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "op", json_bytes(r->op), "path",
-                            json_bytes(r->path), "errno", json_bytes(r->error), "rule",
-                            json_bytes(r->rule), "reason", json_bytes(r->reason), "count",
-                            (json_int_t)r->count));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "op", json_bytes(r->op),
+                                        "path", json_bytes(r->path), "errno", json_bytes(r->error),
+                                        "rule", json_bytes(r->rule), "reason",
+                                        json_bytes(r->reason), "count", (json_int_t)r->count));
     }
     return list;
 }
@@ -306,17 +306,16 @@ static json_t *limits_to_json(const struct report *report)
 
 static json_t *report_to_json(const struct report *report)
 {
-    return json_pack("{s:i, s:o, s:i, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:o}",
-                     "version", 1, "exit", exit_to_json(report), "status", report_status(report),
-                     "limits_hit", limits_to_json(report), "cpu_ms",
-                     (json_int_t)(report->cpu_ns / 1000000), "wall_ms",
-                     (json_int_t)(report->wall_ns / 1000000), "peak_memory_bytes",
-                     (json_int_t)report->peak_memory, "peak_tasks",
-                     (json_int_t)report->stats.peak_tasks, "output_bytes",
-                     (json_int_t)report->stats.output_bytes, "changes", changes_to_json(report),
-                     "changes_omitted", (json_int_t)report->changes_dropped, "refusals",
-                     refusals_to_json(report), "refusals_omitted",
-                     (json_int_t)report->refusals_dropped, "error", json_bytes(report->error));
+    return json_pack(
+        "{s:i, s:o, s:i, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:o}", "version", 1,
+        "exit", exit_to_json(report), "status", report_status(report), "limits_hit",
+        limits_to_json(report), "cpu_ms", (json_int_t)(report->cpu_ns / 1000000), "wall_ms",
+        (json_int_t)(report->wall_ns / 1000000), "peak_memory_bytes",
+        (json_int_t)report->peak_memory, "peak_tasks", (json_int_t)report->stats.peak_tasks,
+        "output_bytes", (json_int_t)report->stats.output_bytes, "changes", changes_to_json(report),
+        "changes_omitted", (json_int_t)report->changes_dropped, "refusals",
+        refusals_to_json(report), "refusals_omitted", (json_int_t)report->refusals_dropped, "error",
+        json_bytes(report->error));
 }
 
 int report_result_prepare(const char *path, int *ret_dir_fd, const char **ret_name)

@@ -1,8 +1,8 @@
 /*
  * report.h: what happened in a sandbox: outcome, limits, changes, refusals; and the --result file.
  *
- * Everything that comes from the sentry or the gofer is bounded here: REPORT_ITEMS_MAX changes and as
- * many different refusals are kept, the rest is counted.
+ * Everything that comes from the sentry or the gofer is bounded here: REPORT_ITEMS_MAX changes and
+ * as many different refusals are kept, the rest is counted.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "platform/base/compiler.h"
 #include "sentry/boot/control.h"
 
-#define REPORT_ITEMS_MAX 100000
+#define REPORT_ITEMS_MAX  100000
 #define REPORT_LIMITS_MAX 16
 
 struct report_limit {
@@ -34,12 +34,12 @@ struct report_refusal {
 };
 
 struct report {
-    bool started;         /* the program ran */
-    bool exited;          /* wait_status is known */
-    int wait_status;      /* of the guest's first process */
-    int exec_error;       /* positive errno; 0: none */
-    int ended_by_signal;  /* a signal to the launcher ended it; 0: none */
-    char *error;          /* stockade's own failure; NULL: none */
+    bool started;        /* the program ran */
+    bool exited;         /* wait_status is known */
+    int wait_status;     /* of the guest's first process */
+    int exec_error;      /* positive errno; 0: none */
+    int ended_by_signal; /* a signal to the launcher ended it; 0: none */
+    char *error;         /* stockade's own failure; NULL: none */
     struct report_limit limits[REPORT_LIMITS_MAX];
     size_t limit_count;
     struct report_change *changes;
@@ -59,8 +59,8 @@ void report_fail(struct report *report, const char *format, ...) printf_like(2, 
 bool report_add_limit(struct report *report, const char *name, const char *detail, bool fatal);
 void report_add_change(struct report *report, const char *kind, const char *path,
                        const struct control_change *object);
-void report_add_refusal(struct report *report, const char *op, const char *path,
-                        const char *error, const char *rule, const char *reason);
+void report_add_refusal(struct report *report, const char *op, const char *path, const char *error,
+                        const char *rule, const char *reason);
 /* A line of the gofer's audit. Lines that are not refusals are ignored. */
 void report_add_audit_line(struct report *report, const char *line, size_t length);
 /* The exit status of `stockade run`. */

@@ -16,8 +16,7 @@ static volatile sig_atomic_t is_raw;
 
 bool terminal_usable(void)
 {
-    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-           tcgetpgrp(STDIN_FILENO) == getpgrp();
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
 void terminal_restore(void)

@@ -1,8 +1,8 @@
 /*
  * terminal.h: the host terminal in raw mode while a sandbox uses it.
  *
- * One per process. terminal_restore is safe in a signal handler and may be called at any time; it is
- * also run at exit and when the process dies of a fatal signal.
+ * One per process. terminal_restore is safe in a signal handler and may be called at any time; it
+ * is also run at exit and when the process dies of a fatal signal.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * usage.c: walks a process tree by /proc/PID/task/TID/children, or, on kernels without that file, by
- * the session that the sentry started for its tree.
+ * usage.c: walks a process tree by /proc/PID/task/TID/children, or, on kernels without that file,
+ * by the session that the sentry started for its tree.
  */
 #include "runtime/usage.h"
 
@@ -128,7 +128,15 @@ static int read_stat(pid_t pid, unsigned long long *ret_fields, size_t count)
     return 0;
 }
 
-enum { STAT_PARENT = 1, STAT_SESSION = 3, STAT_UTIME = 11, STAT_STIME, STAT_CUTIME, STAT_CSTIME, STAT_FIELDS };
+enum {
+    STAT_PARENT = 1,
+    STAT_SESSION = 3,
+    STAT_UTIME = 11,
+    STAT_STIME,
+    STAT_CUTIME,
+    STAT_CSTIME,
+    STAT_FIELDS
+};
 
 /* Every process whose parent or session is value. */
 static int add_matching(struct tree *tree, unsigned field, pid_t value)

@@ -58,8 +58,7 @@ static void add_symlink(struct view *view, const char *path, const char *target)
 static void add_root(struct view *view, const char *host, const char *guest,
                      enum sentry_mount_mode mode, bool exclusive)
 {
-    struct view_root *grown =
-        reallocarray(view->roots, view->root_count + 1, sizeof(*view->roots));
+    struct view_root *grown = reallocarray(view->roots, view->root_count + 1, sizeof(*view->roots));
     if (grown == NULL) {
         view->failed = true;
         return;
@@ -108,14 +107,14 @@ static void add_kernel_mounts(struct view *view)
 
 static void add_default_system(struct view *view)
 {
-    static const char *const system[] = {"/usr",   "/bin",    "/sbin",   "/lib",
-                                         "/lib32", "/lib64",  "/libx32", "/etc"};
+    static const char *const system[] = {"/usr",   "/bin",   "/sbin",   "/lib",
+                                         "/lib32", "/lib64", "/libx32", "/etc"};
     static const struct {
         const char *path;
         uint32_t mode;
-    } empty[] = {{"/tmp", 01777},     {"/home", 0755},       {"/root", 0700},    {"/run", 0755},
-                 {"/run/lock", 01777}, {"/var", 0755},        {"/var/tmp", 01777}, {"/var/lib", 0755},
-                 {"/var/cache", 0755}, {"/var/log", 0755},    {"/mnt", 0755},    {"/opt", 0755},
+    } empty[] = {{"/tmp", 01777},      {"/home", 0755},    {"/root", 0700},     {"/run", 0755},
+                 {"/run/lock", 01777}, {"/var", 0755},     {"/var/tmp", 01777}, {"/var/lib", 0755},
+                 {"/var/cache", 0755}, {"/var/log", 0755}, {"/mnt", 0755},      {"/opt", 0755},
                  {"/srv", 0755}};
     for (size_t i = 0; i < array_size(system); i++) {
         add_system(view, system[i]);
@@ -198,7 +197,8 @@ static int check_roots(const struct view *view)
         }
         close(fd);
         if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
-            report_error("%s is neither a directory nor a regular file; it cannot be mounted", path);
+            report_error("%s is neither a directory nor a regular file; it cannot be mounted",
+                         path);
             return -EINVAL;
         }
         if (S_ISDIR(st.st_mode) && access(path, R_OK | X_OK) != 0) {

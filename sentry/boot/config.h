@@ -17,11 +17,11 @@
 #include "platform/base/compiler.h"
 
 enum sentry_mount_kind {
-    SENTRY_MOUNT_GOFER,     /* host files: attach gofer_index */
-    SENTRY_MOUNT_TMPFS,     /* size: bytes, SENTRY_NO_LIMIT: the sandbox's tmpfs limit only */
+    SENTRY_MOUNT_GOFER, /* host files: attach gofer_index */
+    SENTRY_MOUNT_TMPFS, /* size: bytes, SENTRY_NO_LIMIT: the sandbox's tmpfs limit only */
     SENTRY_MOUNT_PROC,
     SENTRY_MOUNT_SYS,
-    SENTRY_MOUNT_DEV,       /* with its nodes; /dev/shm is a tmpfs of its own in the list */
+    SENTRY_MOUNT_DEV, /* with its nodes; /dev/shm is a tmpfs of its own in the list */
     SENTRY_MOUNT_DEVPTS,
     SENTRY_MOUNT_DIRECTORY, /* not a mount: make the directory with mode, uid, gid */
     SENTRY_MOUNT_SYMLINK,   /* not a mount: make a symbolic link to target */

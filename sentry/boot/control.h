@@ -22,22 +22,22 @@ enum control_type {
     CONTROL_EXEC_FAILED, /* value: errno (ENOENT → 127, else 126); text: what failed */
     CONTROL_FAILED,      /* value: errno; text: why the sentry cannot go on (status 125) */
     CONTROL_EXITED,      /* value: wait status of the guest's first process */
-    CONTROL_LIMIT,       /* name: "pids", "tmpfs", "output", "open-files"; text: detail; value: 1 when
-                            the sandbox ends because of it, 0 when the guest got an error. Sent once
-                            per limit. */
-    CONTROL_CHANGE,      /* name: "added" "modified" "deleted" "metadata"; text: guest path, then a
-                            NUL and the target for a symbolic link; change: the object; a descriptor
-                            open for reading at 0 for regular files, if asked for */
-    CONTROL_REFUSAL,     /* value: errno; name: operation; text: path NUL rule NUL reason; for what the
-                            sentry itself refuses (the gofer's come by its audit) */
-    CONTROL_STATS,       /* stats; sent once before CONTROL_DONE */
-    CONTROL_DONE,        /* nothing follows; the sentry exits */
+    CONTROL_LIMIT,   /* name: "pids", "tmpfs", "output", "open-files"; text: detail; value: 1 when
+                        the sandbox ends because of it, 0 when the guest got an error. Sent once
+                        per limit. */
+    CONTROL_CHANGE,  /* name: "added" "modified" "deleted" "metadata"; text: guest path, then a
+                        NUL and the target for a symbolic link; change: the object; a descriptor
+                        open for reading at 0 for regular files, if asked for */
+    CONTROL_REFUSAL, /* value: errno; name: operation; text: path NUL rule NUL reason; for what the
+                        sentry itself refuses (the gofer's come by its audit) */
+    CONTROL_STATS,   /* stats; sent once before CONTROL_DONE */
+    CONTROL_DONE,    /* nothing follows; the sentry exits */
 
     /* launcher → sentry */
     CONTROL_RESIZE = 64, /* window */
-    CONTROL_SIGNAL,      /* value: signal for the guest's first process (from SIGINT, SIGTERM … sent to
-                            the launcher) */
-    CONTROL_TERMINATE,   /* kill every guest process, then send CHANGE…, STATS, DONE */
+    CONTROL_SIGNAL, /* value: signal for the guest's first process (from SIGINT, SIGTERM … sent to
+                       the launcher) */
+    CONTROL_TERMINATE, /* kill every guest process, then send CHANGE…, STATS, DONE */
 };
 
 struct control_change {
@@ -49,9 +49,9 @@ struct control_change {
 };
 
 struct control_stats {
-    uint64_t cpu_ns;          /* of all guest threads, 0 when not known */
+    uint64_t cpu_ns; /* of all guest threads, 0 when not known */
     uint64_t peak_tasks;
-    uint64_t peak_tmpfs;      /* bytes */
+    uint64_t peak_tmpfs; /* bytes */
     uint64_t output_bytes;
     uint64_t syscalls;
 };
