@@ -129,6 +129,7 @@ static void test_nesting(void **state)
 int main(void)
 {
     epoll_init();
+    pipe_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_level_and_edge),
         cmocka_unit_test(test_many),

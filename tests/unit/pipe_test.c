@@ -118,6 +118,7 @@ static void test_splice(void **state)
 int main(void)
 {
     current_hooks.send_signal = note_signal;
+    pipe_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_capacity),

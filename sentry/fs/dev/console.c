@@ -139,7 +139,7 @@ static int pump_start(void *(*thread_fn)(void *argument), struct tty *tty)
     pthread_sigmask(SIG_BLOCK, &all, &old);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, PUMP_STACK);
+    pthread_attr_setstacksize(&attributes, thread_stack_size(PUMP_STACK));
     int result = pthread_create(&thread, &attributes, thread_fn, tty);
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -83,6 +83,19 @@ static bool over_limit(void)
 
 /* --- the poller --- */
 
+/* Wakes the stream unless it was freed since the host's event was fetched. */
+static void poller_wake(const struct host_stream *stream, uint32_t events)
+{
+    pthread_mutex_lock(&streams_lock);
+    for (struct host_stream *s = streams; s; s = s->next) {
+        if (s == stream) {
+            wait_queue_wake(&s->queue, events);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&streams_lock);
+}
+
 static void *poller_thread(void *unused)
 {
     (void)unused;
@@ -90,7 +103,6 @@ static void *poller_thread(void *unused)
         struct epoll_event events[8];
         int count = epoll_wait(poller_fd, events, array_size(events), -1);
         for (int i = 0; i < count; i++) {
-            struct host_stream *stream = events[i].data.ptr;
             uint32_t bits = events[i].events;
             if (bits & EPOLLIN) {
                 bits |= EPOLLRDNORM;
@@ -98,7 +110,7 @@ static void *poller_thread(void *unused)
             if (bits & EPOLLOUT) {
                 bits |= EPOLLWRNORM;
             }
-            wait_queue_wake(&stream->queue, bits);
+            poller_wake(events[i].data.ptr, bits);
         }
         if (count < 0 && errno != EINTR) {
             return NULL;
@@ -119,7 +131,7 @@ static int poller_start_locked(void)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, POLLER_STACK);
+    pthread_attr_setstacksize(&attributes, thread_stack_size(POLLER_STACK));
     pthread_t thread;
     int result = pthread_create(&thread, &attributes, poller_thread, NULL);
     pthread_attr_destroy(&attributes);
@@ -450,19 +462,14 @@ static void stream_free(struct inode *inode)
             break;
         }
     }
-    /* The poller may be about to wake this queue: then it must not be freed. Streams are few and
-     * live to the end as a rule, so a watched one is left allocated. */
-    bool watched = poller_fd >= 0;
-    if (watched) {
+    if (poller_fd >= 0) {
         ignore_result(epoll_ctl(poller_fd, EPOLL_CTL_DEL, stream->fd, NULL));
     }
     pthread_mutex_unlock(&streams_lock);
     close(stream->fd);
     inode_fini(inode);
-    if (!watched) {
-        wait_queue_fini(&stream->queue);
-        free(stream);
-    }
+    wait_queue_fini(&stream->queue);
+    free(stream);
 }
 
 /* Opening /dev/stdout or /proc/self/fd/N: another guest file on the same host fd. DIFFERS: a regular file
