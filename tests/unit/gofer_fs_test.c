@@ -1,5 +1,6 @@
 /*
- * gofer_fs_test.c: the gofer file system against a real gofer process that serves a temporary directory.
+ * gofer_fs_test.c: the gofer file system against a real gofer process that serves a temporary
+ * directory.
  */
 #include "tests/unit/vfs_harness.h"
 
@@ -230,8 +231,8 @@ static void test_mapping(void **state)
     struct file *file = must_open("/rw/map", O_RDWR, 0);
     struct mm_source source;
     assert_int_equal(file_mmap(file, 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, &source), 0);
-    char *bytes = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, source.fd,
-                       (off_t)source.offset);
+    char *bytes =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, source.fd, (off_t)source.offset);
     assert_true(bytes != MAP_FAILED);
     memcpy(bytes, "MAPPED", 6);
     munmap(bytes, 4096);

@@ -1,6 +1,6 @@
 /*
- * overlay_test.c: the overlay with a tmpfs below: what changes stay above, what stays visible, and what the
- * list of changes and the export say.
+ * overlay_test.c: the overlay with a tmpfs below: what changes stay above, what stays visible, and
+ * what the list of changes and the export say.
  */
 #include "tests/unit/vfs_harness.h"
 

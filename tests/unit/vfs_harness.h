@@ -1,6 +1,6 @@
 /*
- * vfs_harness.h: a small guest's view for unit tests of file systems: a tmpfs root, mounts below it, and
- * the VFS calls with assertions. Included by one .c file per test program.
+ * vfs_harness.h: a small guest's view for unit tests of file systems: a tmpfs root, mounts below
+ * it, and the VFS calls with assertions. Included by one .c file per test program.
  */
 #pragma once
 
@@ -67,8 +67,7 @@ static maybe_unused void unmount(const char *where)
     assert_int_equal(result, 0);
 }
 
-static maybe_unused int try_open(const char *path, uint64_t flags, uint32_t mode,
-                                 struct file **ret)
+static maybe_unused int try_open(const char *path, uint64_t flags, uint32_t mode, struct file **ret)
 {
     struct open_request request = {.flags = flags, .mode = mode};
     return vfs_open(NULL, path, &request, ret);

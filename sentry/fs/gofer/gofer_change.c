@@ -1,7 +1,9 @@
 /*
- * gofer_change.c: changes of host files. The gofer decides what is allowed; its errno reaches the guest.
+ * gofer_change.c: changes of host files. The gofer decides what is allowed; its errno reaches the
+ * guest.
  *
- * The fids of all objects concerned are fetched first: a place known from a listing is about to change.
+ * The fids of all objects concerned are fetched first: a place known from a listing is about to
+ * change.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -300,8 +302,8 @@ int gofer_fs_setxattr(struct inode *inode, const char *name, const void *value, 
     }
     int result = gofer_node_fid(node, &fid);
     if (result == 0) {
-        result = gofer_setxattr(gofer_super_of(node)->client, fid, name, value, size,
-                                (uint32_t)flags);
+        result =
+            gofer_setxattr(gofer_super_of(node)->client, fid, name, value, size, (uint32_t)flags);
     }
     gofer_node_expire(node);
     return result;

@@ -1,6 +1,6 @@
 /*
- * gofer_fd.c: donated descriptors. A node keeps one for reading and one for reading and writing; those
- * nobody uses stay open, up to a bound, because most files are opened again.
+ * gofer_fd.c: donated descriptors. A node keeps one for reading and one for reading and writing;
+ * those nobody uses stay open, up to a bound, because most files are opened again.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * gofer_file.c: open host files and directories. Data moves through the donated descriptor without a message;
- * files under a byte quota are written by message.
+ * gofer_file.c: open host files and directories. Data moves through the donated descriptor without
+ * a message; files under a byte quota are written by message.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /*
  * gofer_names.c: whole directories with attributes.
  *
- * One reply carries hundreds of entries, so that neighbours are answered, and absent names denied, without
- * further messages. Cached on exclusive mounts; the least recently used go beyond a bound.
+ * One reply carries hundreds of entries, so that neighbours are answered, and absent names denied,
+ * without further messages. Cached on exclusive mounts; the least recently used go beyond a bound.
  */
 #include <errno.h>
 #include <stdlib.h>

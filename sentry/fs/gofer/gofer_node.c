@@ -1,9 +1,9 @@
 /*
  * gofer_node.c: host objects as inodes: identity, fids, attributes.
  *
- * A node known from a directory listing has no fid; it is walked to, from the nearest ancestor that has
- * one, when a message needs it. Places (parent, name) of such nodes cannot change behind our back:
- * they exist on exclusive mounts only, and our own renames fetch the fid first.
+ * A node known from a directory listing has no fid; it is walked to, from the nearest ancestor that
+ * has one, when a message needs it. Places (parent, name) of such nodes cannot change behind our
+ * back: they exist on exclusive mounts only, and our own renames fetch the fid first.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -36,7 +36,8 @@ bool gofer_key_equal(const struct gofer_node *node, const struct gofer_attr *att
 
 uint64_t gofer_ino(const struct gofer_super *super, const struct gofer_attr *attr)
 {
-    /* Several host devices below one mount: one st_dev inside, so numbers are told apart by high bits. */
+    /* Several host devices below one mount: one st_dev inside, so numbers are told apart by high
+     * bits. */
     uint64_t device = attr->dev_id - super->root_dev_id;
     return device == 0 ? attr->ino : attr->ino ^ (device << 52);
 }
@@ -72,10 +73,8 @@ void gofer_node_update_locked(struct gofer_node *node, const struct gofer_attr *
         node->target = NULL;
     }
     inode_store(inode->mode, (inode->mode & S_IFMT) | (attr->mode & 07777));
-    inode_store(inode->uid,
-                map_id(attr->uid, super->options.host_uid, super->options.guest_uid));
-    inode_store(inode->gid,
-                map_id(attr->gid, super->options.host_gid, super->options.guest_gid));
+    inode_store(inode->uid, map_id(attr->uid, super->options.host_uid, super->options.guest_uid));
+    inode_store(inode->gid, map_id(attr->gid, super->options.host_gid, super->options.guest_gid));
     inode_store(inode->nlink, attr->nlink);
     inode_store(inode->size, attr->size);
     inode->blocks = attr->blocks;
@@ -84,9 +83,9 @@ void gofer_node_update_locked(struct gofer_node *node, const struct gofer_attr *
     inode->ctime = ctime;
     inode->btime = time_of(&attr->btime);
     node->blksize = attr->blksize;
-    atomic_store(&node->valid_until, super->exclusive ? UINT64_MAX
-                                                      : clock_monotonic_ns() +
-                                                            GOFER_FS_VALID_MS * 1000000ULL);
+    atomic_store(&node->valid_until, super->exclusive
+                                         ? UINT64_MAX
+                                         : clock_monotonic_ns() + GOFER_FS_VALID_MS * 1000000ULL);
 }
 
 void gofer_node_update(struct gofer_node *node, const struct gofer_attr *attr)
@@ -271,8 +270,8 @@ void gofer_node_free(struct inode *inode)
     reap_active = false;
 }
 
-/* The ancestors without fid, the highest first, up to GOFER_WALK_MAX; all with references. Returns the
- * number; *ret_base has a fid. walk_lock is held. */
+/* The ancestors without fid, the highest first, up to GOFER_WALK_MAX; all with references. Returns
+ * the number; *ret_base has a fid. walk_lock is held. */
 static size_t missing_fids(struct gofer_node *node, struct gofer_node **ret_missing,
                            struct gofer_node **ret_base)
 {
@@ -315,8 +314,8 @@ static int walk_missing(struct gofer_super *super, struct gofer_node *base,
     for (size_t i = 0; i < count; i++) {
         names[i] = missing[i]->name; /* fixed while there is no fid */
     }
-    int result = gofer_walk_many(super->client, base_fid, names, count, GOFER_NO_OPEN, objects,
-                                 walked);
+    int result =
+        gofer_walk_many(super->client, base_fid, names, count, GOFER_NO_OPEN, objects, walked);
     if (result < 0) {
         return result;
     }

@@ -13,8 +13,8 @@
 #define DEFAULT_IDLE_FDS 128
 
 /*
- * After how many names asked one by one a directory is read as a whole: a listing costs about as much as
- * this many look-ups. A directory's own size tells roughly how many names it has.
+ * After how many names asked one by one a directory is read as a whole: a listing costs about as
+ * much as this many look-ups. A directory's own size tells roughly how many names it has.
  */
 static uint32_t walks_worth_a_listing(const struct gofer_node *dir)
 {
@@ -62,7 +62,8 @@ static int gofer_fs_lookup(struct inode *inode, const char *name, struct inode *
     int result;
     if (names != NULL) {
         const struct gofer_name *entry = gofer_names_find(names, name);
-        result = entry == NULL ? -ENOENT : gofer_node_get(super, dir, name, &entry->attr, 0, &child);
+        result =
+            entry == NULL ? -ENOENT : gofer_node_get(super, dir, name, &entry->attr, 0, &child);
         gofer_names_unref(names);
     } else {
         result = lookup_by_walk(dir, name, &child);
@@ -252,7 +253,8 @@ int gofer_fs_new(struct gofer_client *client, uint32_t mount_index,
 {
     struct gofer_super *super = calloc(1, sizeof(*super));
     auto_free struct gofer_mount *mount = calloc(1, sizeof(*mount));
-    int result = super != NULL && mount != NULL ? gofer_attach(client, mount_index, mount) : -ENOMEM;
+    int result =
+        super != NULL && mount != NULL ? gofer_attach(client, mount_index, mount) : -ENOMEM;
     if (result < 0) {
         free(super);
         return result;

@@ -2,8 +2,9 @@
  * internal.h: what the files of the gofer file system share.
  *
  * Locks: a node's inode lock (RANK_INODE) guards attributes and is held over messages where the VFS
- * holds it. walk_lock (RANK_OBJECT) is held over messages that fetch missing fids. table_lock (RANK_ACCOUNT) guards
- * the node table, places, listings and descriptors, and is never held over a message.
+ * holds it. walk_lock (RANK_OBJECT) is held over messages that fetch missing fids. table_lock
+ * (RANK_ACCOUNT) guards the node table, places, listings and descriptors, and is never held over a
+ * message.
  */
 #pragma once
 
@@ -53,20 +54,21 @@ struct gofer_name {
 struct gofer_node {
     struct inode inode;
     struct gofer_key key;
-    UT_hash_handle hh;           /* in the node table, under table_lock */
+    UT_hash_handle hh; /* in the node table, under table_lock */
     bool hashed;
-    _Atomic uint64_t fid;        /* 0: not fetched yet (known from a listing) */
-    struct gofer_node *parent;   /* under table_lock: a place where it was found; reference; NULL: root */
-    char *name;                  /* under table_lock; owned */
+    _Atomic uint64_t fid; /* 0: not fetched yet (known from a listing) */
+    struct gofer_node
+        *parent; /* under table_lock: a place where it was found; reference; NULL: root */
+    char *name;  /* under table_lock; owned */
     _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns; UINT64_MAX: for ever */
     uint32_t blksize;
-    char *target;                /* of a symbolic link, cached; under the inode lock; owned */
+    char *target; /* of a symbolic link, cached; under the inode lock; owned */
 
     /* directories */
-    struct gofer_names *names;   /* under table_lock; reference */
+    struct gofer_names *names; /* under table_lock; reference */
     TAILQ_ENTRY(gofer_node) names_link;
-    uint32_t walks;              /* names asked one by one; under the inode lock */
-    bool unlistable;             /* too large to be cached; under the inode lock */
+    uint32_t walks;  /* names asked one by one; under the inode lock */
+    bool unlistable; /* too large to be cached; under the inode lock */
 
     struct gofer_host_fd *read_fd, *write_fd; /* under table_lock; owned */
     LIST_ENTRY(gofer_node) reap_link;
@@ -104,7 +106,8 @@ extern const struct file_ops gofer_fs_dir_file_ops;
 
 /* gofer_node.c */
 
-/* The inode of an object found as name in parent. Takes over fid (0: not known) on success and failure. */
+/* The inode of an object found as name in parent. Takes over fid (0: not known) on success and
+ * failure. */
 int gofer_node_get(struct gofer_super *super, struct gofer_node *parent, const char *name,
                    const struct gofer_attr *attr, uint64_t fid, struct gofer_node **ret) must_check;
 void gofer_node_free(struct inode *inode);

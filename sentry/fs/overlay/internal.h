@@ -2,13 +2,14 @@
  * internal.h: what the overlay's files share.
  *
  * Locks: an overlay inode's own lock (RANK_INODE) guards its attributes, xattrs and copy-up; layer
- * inodes are locked below it, nested. tree_lock (RANK_ACCOUNT, never held over a layer operation) guards the
- * tree: entries, parent, name, pinned, by_lower and orphans. data is set once and read without a lock.
+ * inodes are locked below it, nested. tree_lock (RANK_ACCOUNT, never held over a layer operation)
+ * guards the tree: entries, parent, name, pinned, by_lower and orphans. data is set once and read
+ * without a lock.
  *
  * Lifetime: an inode whose attributes or data were changed ("owned") must not be forgotten, so it
- * stands as an entry in its parent, the parent in its parent, and so on to the root ("pinned"). Entries
- * hold references downwards; an inode that is not pinned holds a reference on its parent, a pinned one
- * does not need to.
+ * stands as an entry in its parent, the parent in its parent, and so on to the root ("pinned").
+ * Entries hold references downwards; an inode that is not pinned holds a reference on its parent, a
+ * pinned one does not need to.
  */
 #pragma once
 
@@ -45,18 +46,19 @@ struct overlay_xattr {
 
 struct overlay_inode {
     struct inode inode;
-    struct inode *lower;          /* reference; NULL: made here. Fixed */
-    _Atomic(struct inode *) data; /* regular files: contents in the upper super; reference; set once */
-    atomic_bool owned;            /* the attributes in inode are the truth, not lower's */
-    char *target;                 /* of a symbolic link made here; owned; fixed */
+    struct inode *lower; /* reference; NULL: made here. Fixed */
+    _Atomic(struct inode *)
+        data;          /* regular files: contents in the upper super; reference; set once */
+    atomic_bool owned; /* the attributes in inode are the truth, not lower's */
+    char *target;      /* of a symbolic link made here; owned; fixed */
 
     /* under tree_lock */
-    struct overlay_inode *parent;    /* a directory that has it under name; NULL: root or removed */
-    char *name;                      /* owned */
-    bool pinned;                     /* (parent, name) is an entry; parent is then borrowed */
-    bool hashed;                     /* in by_lower */
-    bool orphan;                     /* in orphans, with a reference */
-    struct overlay_entries entries;  /* directories */
+    struct overlay_inode *parent;   /* a directory that has it under name; NULL: root or removed */
+    char *name;                     /* owned */
+    bool pinned;                    /* (parent, name) is an entry; parent is then borrowed */
+    bool hashed;                    /* in by_lower */
+    bool orphan;                    /* in orphans, with a reference */
+    struct overlay_entries entries; /* directories */
     UT_hash_handle hh;
     TAILQ_ENTRY(overlay_inode) orphan_link;
 
@@ -74,7 +76,7 @@ struct overlay_super {
     uint64_t max_entries;
     struct mutex tree_lock;
     /* under tree_lock */
-    struct overlay_inode *by_lower;              /* by lower pointer; weak */
+    struct overlay_inode *by_lower;                     /* by lower pointer; weak */
     TAILQ_HEAD(overlay_orphans, overlay_inode) orphans; /* changed files with further lower names */
     uint64_t entry_count;
 };
@@ -100,7 +102,8 @@ extern const struct file_ops overlay_dir_file_ops;
 
 /* overlay_tree.c */
 
-/* The overlay inode of a lower one found as name in dir (NULL: the root). Takes the reference on lower. */
+/* The overlay inode of a lower one found as name in dir (NULL: the root). Takes the reference on
+ * lower. */
 int overlay_from_lower(struct overlay_super *super, struct overlay_inode *dir, const char *name,
                        struct inode *lower, struct overlay_inode **ret) must_check;
 /* A new inode with attributes of its own, not in the tree yet. */
@@ -152,7 +155,8 @@ int layer_set_size(struct inode *inode, uint64_t size) must_check;
 int layer_readdir(struct file *file, struct dir_sink *sink, uint64_t *pos) must_check;
 
 /* overlay_xattr.c */
-ssize_t overlay_getxattr(struct inode *inode, const char *name, void *value, size_t size) must_check;
+ssize_t overlay_getxattr(struct inode *inode, const char *name, void *value,
+                         size_t size) must_check;
 int overlay_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
                      int flags) must_check;
 ssize_t overlay_listxattr(struct inode *inode, char *list, size_t size) must_check;

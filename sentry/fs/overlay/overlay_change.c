@@ -1,8 +1,9 @@
 /*
  * overlay_change.c: what differs from the lower file system.
  *
- * The tree of entries holds every difference. Below a directory that is new at its place (made or moved
- * there) all names are additions. The walk keeps its own stack: guests make trees of any depth.
+ * The tree of entries holds every difference. Below a directory that is new at its place (made or
+ * moved there) all names are additions. The walk keeps its own stack: guests make trees of any
+ * depth.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * overlay_export.c: writes changes into a host directory.
  *
- * Every host path is walked from the given descriptor one component at a time, without following links,
- * and every object is made new (O_EXCL): nothing outside or existing is touched whatever the guest
- * chose as names. Directories get their permissions when they are complete.
+ * Every host path is walked from the given descriptor one component at a time, without following
+ * links, and every object is made new (O_EXCL): nothing outside or existing is touched whatever the
+ * guest chose as names. Directories get their permissions when they are complete.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -145,7 +145,8 @@ static int copy_out(struct exporter *exporter, struct overlay_inode *node, int f
 static int set_attributes(int fd, const struct inode_attr *attr)
 {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, attr->mtime};
-    if (futimens(fd, times) < 0 || fchmod(fd, attr->mode & (S_ISDIR(attr->mode) ? 01777 : 0777)) < 0) {
+    if (futimens(fd, times) < 0 ||
+        fchmod(fd, attr->mode & (S_ISDIR(attr->mode) ? 01777 : 0777)) < 0) {
         return -errno;
     }
     return 0;
@@ -154,8 +155,8 @@ static int set_attributes(int fd, const struct inode_attr *attr)
 static int export_file(struct exporter *exporter, struct overlay_inode *node, const char *name,
                        const struct inode_attr *attr)
 {
-    int fd = openat(exporter->parent_fd, name,
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = openat(exporter->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                    0600);
     if (fd < 0) {
         return -errno;
     }
@@ -186,8 +187,7 @@ static int export_directory(struct exporter *exporter, const char *name)
         return 0;
     }
     /* Made before as the parent of something else. */
-    if (errno == EEXIST &&
-        fstatat(exporter->parent_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (errno == EEXIST && fstatat(exporter->parent_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(status.st_mode)) {
         return 0;
     }
@@ -255,8 +255,7 @@ static int write_manifest(struct exporter *exporter)
     if (fd < 0) {
         return -errno;
     }
-    int result =
-        write_at(fd, (const uint8_t *)exporter->deleted.data, exporter->deleted.length, 0);
+    int result = write_at(fd, (const uint8_t *)exporter->deleted.data, exporter->deleted.length, 0);
     if (close(fd) < 0 && result == 0) {
         result = -errno;
     }

@@ -2,9 +2,9 @@
  * overlay_file.c: open files. Each has up to two files of the layers behind it, opened when first
  * needed: the lower one until the data was copied, the data's from then on.
  *
- * Linux (since 4.19): a file opened for reading before the copy reads the new data after it; what it
- * mapped before stays. DIFFERS: opening for writing does not copy yet; the first write, truncation
- * or shared mapping does.
+ * Linux (since 4.19): a file opened for reading before the copy reads the new data after it; what
+ * it mapped before stays. DIFFERS: opening for writing does not copy yet; the first write,
+ * truncation or shared mapping does.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 /*
- * overlay_inode.c: names and attributes. The VFS holds the locks of the directories and objects concerned.
+ * overlay_inode.c: names and attributes. The VFS holds the locks of the directories and objects
+ * concerned.
  *
- * Each change first makes everything that can fail (attributes of our own, pinned directories, memory), then
- * changes the tree, then link counts and times.
+ * Each change first makes everything that can fail (attributes of our own, pinned directories,
+ * memory), then changes the tree, then link counts and times.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -164,8 +165,7 @@ static int overlay_symlink(struct inode *dir, const char *name, const char *targ
 static int overlay_tmpfile(struct inode *dir, uint32_t mode, struct inode **ret_child)
 {
     struct overlay_inode *child;
-    int result =
-        new_object(overlay_super_of(overlay_of(dir)), S_IFREG | (mode & 07777), 0, &child);
+    int result = new_object(overlay_super_of(overlay_of(dir)), S_IFREG | (mode & 07777), 0, &child);
     if (result < 0) {
         return result;
     }
@@ -241,8 +241,8 @@ static void move_links(struct overlay_inode *from, struct overlay_inode *to)
 }
 
 static int overlay_rename(struct inode *old_inode, const char *old_name, struct inode *child_inode,
-                          struct inode *new_inode, const char *new_name,
-                          struct inode *target_inode, unsigned flags)
+                          struct inode *new_inode, const char *new_name, struct inode *target_inode,
+                          unsigned flags)
 {
     struct overlay_inode *old_dir = overlay_of(old_inode);
     struct overlay_inode *new_dir = overlay_of(new_inode);

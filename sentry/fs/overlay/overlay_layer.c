@@ -1,7 +1,7 @@
 /*
- * overlay_layer.c: operations on the inodes and files of the layers, called with an overlay inode locked
- * (or none): the layer's lock is taken nested. The only place of the overlay that calls another file
- * system's file operations.
+ * overlay_layer.c: operations on the inodes and files of the layers, called with an overlay inode
+ * locked (or none): the layer's lock is taken nested. The only place of the overlay that calls
+ * another file system's file operations.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,8 @@ int layer_open(struct inode *inode, unsigned mode, struct file **ret_file)
 {
     unsigned flags = (mode & FILE_WRITE) != 0 ? O_RDWR : O_RDONLY;
     struct file *file;
-    int result = file_new(inode, NULL, NULL, mode | FILE_NO_WRITE_COUNT | FILE_NO_ATIME, flags,
-                          NULL, &file);
+    int result =
+        file_new(inode, NULL, NULL, mode | FILE_NO_WRITE_COUNT | FILE_NO_ATIME, flags, NULL, &file);
     if (result < 0) {
         return result;
     }

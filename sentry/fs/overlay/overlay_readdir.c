@@ -72,8 +72,8 @@ static int list_entries(struct overlay_inode *dir, struct overlay_listing *listi
     struct overlay_super *super = overlay_super_of(dir);
     int result = 0;
     mutex_lock(&super->tree_lock);
-    for (struct overlay_entry *entry = overlay_entry_first(dir);
-         entry != NULL && result == 0; entry = overlay_entry_next(entry)) {
+    for (struct overlay_entry *entry = overlay_entry_first(dir); entry != NULL && result == 0;
+         entry = overlay_entry_next(entry)) {
         if (entry->child != NULL) {
             struct overlay_name name = {.ino = entry->child->inode.ino,
                                         .name = entry->name,

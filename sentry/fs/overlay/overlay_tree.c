@@ -1,9 +1,10 @@
 /*
  * overlay_tree.c: the in-memory tree of changes, and the identity of overlay inodes.
  *
- * One overlay inode per lower inode (by_lower), so hard links and open files agree. A whiteout is an
- * entry without a child; it exists only where the lower directory has the name. A moved lower
- * directory keeps its lower pointer: its unchanged children are found through it wherever it stands.
+ * One overlay inode per lower inode (by_lower), so hard links and open files agree. A whiteout is
+ * an entry without a child; it exists only where the lower directory has the name. A moved lower
+ * directory keeps its lower pointer: its unchanged children are found through it wherever it
+ * stands.
  */
 #include "sentry/fs/overlay/internal.h"
 
@@ -21,8 +22,8 @@ static int entry_compare(const struct overlay_entry *a, const struct overlay_ent
 RB_GENERATE_INTERNAL(overlay_entries, overlay_entry, node, entry_compare, maybe_unused static)
 
 LIST_HEAD(reap_list, overlay_inode);
-/* Inodes whose free waits for one that is in progress on this thread: a chain of directories of any depth
- * is freed without recursion. */
+/* Inodes whose free waits for one that is in progress on this thread: a chain of directories of any
+ * depth is freed without recursion. */
 static _Thread_local struct reap_list reap_waiting;
 static _Thread_local bool reap_active;
 

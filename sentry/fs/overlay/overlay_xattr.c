@@ -15,7 +15,7 @@
 static struct overlay_xattr *xattr_find(struct overlay_inode *node, const char *name)
 {
     struct overlay_xattr *xattr;
-    LIST_FOREACH(xattr, &node->xattrs, link) {
+    LIST_FOREACH (xattr, &node->xattrs, link) {
         if (strcmp(xattr->name, name) == 0) {
             return xattr;
         }
@@ -95,7 +95,8 @@ static int load_from(struct overlay_inode *node, char *list, uint8_t *value)
     if (length > XATTR_VALUE_MAX) {
         return -ERANGE;
     }
-    for (ssize_t at = 0; at < length; at += (ssize_t)strnlen(list + at, (size_t)(length - at)) + 1) {
+    for (ssize_t at = 0; at < length;
+         at += (ssize_t)strnlen(list + at, (size_t)(length - at)) + 1) {
         if (memchr(list + at, 0, (size_t)(length - at)) == NULL) {
             return -EIO;
         }
@@ -180,7 +181,7 @@ ssize_t overlay_listxattr(struct inode *inode, char *list, size_t size)
     }
     size_t length = 0;
     struct overlay_xattr *xattr;
-    LIST_FOREACH(xattr, &node->xattrs, link) {
+    LIST_FOREACH (xattr, &node->xattrs, link) {
         size_t name_size = strlen(xattr->name) + 1;
         if (size != 0) {
             if (length + name_size > size) {

@@ -1,9 +1,10 @@
 /*
  * internal.h: the machinery shared by the files of /proc.
  *
- * A node is made for each look-up and kept by the name cache while its process lives. A show function runs
- * without locks but the position of the reading file (RANK_FILE), so it may take kernel_lock, an address
- * space's lock or a descriptor table's, but not the mount lock (see PROC_AT_OPEN).
+ * A node is made for each look-up and kept by the name cache while its process lives. A show
+ * function runs without locks but the position of the reading file (RANK_FILE), so it may take
+ * kernel_lock, an address space's lock or a descriptor table's, but not the mount lock (see
+ * PROC_AT_OPEN).
  */
 #pragma once
 
@@ -42,8 +43,8 @@ struct proc_entry {
     int (*readlink)(struct proc_node *node, struct text *out) must_check;
     int (*follow)(struct proc_node *node, struct path *ret_path) must_check;
     const struct proc_entry *children; /* directories */
-    /* Directories with numbers as names: the lowest number >= from, or -1; and the node of one. each
-     * describes them. */
+    /* Directories with numbers as names: the lowest number >= from, or -1; and the node of one.
+     * each describes them. */
     const struct proc_entry *each;
     int64_t (*next)(struct proc_node *dir, uint64_t from);
     int (*find)(struct proc_node *dir, uint64_t number, struct proc_node *child) must_check;
@@ -131,5 +132,5 @@ int proc_follow_root(struct proc_node *node, struct path *ret_path) must_check;
 
 /* Nanoseconds since the sandbox started, of a CLOCK_BOOTTIME time. */
 uint64_t proc_since_boot(uint64_t boottime_ns);
-#define PROC_HZ        100
-#define PROC_TICK_NS   (1000000000ULL / PROC_HZ)
+#define PROC_HZ      100
+#define PROC_TICK_NS (1000000000ULL / PROC_HZ)

@@ -1,7 +1,8 @@
 /*
- * proc.h: /proc. Every file is a row in a table (name, mode, show function): proc_root.c for the system, proc_task.c
- * for processes. Formats are those of Linux, byte for byte, because parsers exist for them; contents are
- * true of the sandbox, not of the host. Source: proc(5), Linux fs/proc.
+ * proc.h: /proc. Every file is a row in a table (name, mode, show function): proc_root.c for the
+ * system, proc_task.c for processes. Formats are those of Linux, byte for byte, because parsers
+ * exist for them; contents are true of the sandbox, not of the host. Source: proc(5), Linux
+ * fs/proc.
  */
 #pragma once
 

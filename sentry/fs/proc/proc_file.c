@@ -1,6 +1,6 @@
 /*
- * proc_file.c: open text files. The contents are made when reading starts at 0 and kept until it starts
- * there again, so that a reader sees one consistent text (Linux: seq_file).
+ * proc_file.c: open text files. The contents are made when reading starts at 0 and kept until it
+ * starts there again, so that a reader sees one consistent text (Linux: seq_file).
  */
 #include <errno.h>
 #include <stdlib.h>

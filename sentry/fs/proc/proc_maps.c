@@ -1,5 +1,6 @@
 /*
- * proc_maps.c: maps, smaps, and how much of an address space is resident. Linux: fs/proc/task_mmu.c.
+ * proc_maps.c: maps, smaps, and how much of an address space is resident. Linux:
+ * fs/proc/task_mmu.c.
  *
  * The areas are copied under the address space's lock and described after it was released: a file's
  * path needs outer locks.
@@ -13,7 +14,7 @@
 #include "sentry/fs/proc/internal.h"
 #include "sentry/mm/mm.h"
 
-#define RESIDENT_CHUNK 4096 /* pages asked at once */
+#define RESIDENT_CHUNK 4096         /* pages asked at once */
 #define RESIDENT_MAX   (8ULL << 30) /* of one area */
 
 struct copied_area {
@@ -125,7 +126,8 @@ static const char *special_name(const struct copied_area *area, const struct cop
         return "[stack]";
     }
     if ((area->flags & AREA_HEAP) != 0 ||
-        (area->start < areas->brk && area->end > areas->brk_start && areas->brk > areas->brk_start)) {
+        (area->start < areas->brk && area->end > areas->brk_start &&
+         areas->brk > areas->brk_start)) {
         return "[heap]";
     }
     return NULL;
@@ -142,13 +144,13 @@ static void show_header(struct text *out, const struct copied_area *area,
         area->backing->ops->describe(area->backing, &path, &dev, &ino);
     }
     size_t start = out->length;
-    text_printf(out, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ",
-                (unsigned long long)area->start, (unsigned long long)area->end,
-                (area->prot & PROT_READ) != 0 ? 'r' : '-', (area->prot & PROT_WRITE) != 0 ? 'w' : '-',
-                (area->prot & PROT_EXEC) != 0 ? 'x' : '-',
-                (area->flags & AREA_SHARED) != 0 ? 's' : 'p',
-                (unsigned long long)(area->backing != NULL ? area->offset : 0), major(dev), minor(dev),
-                (unsigned long long)ino);
+    text_printf(
+        out, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long long)area->start,
+        (unsigned long long)area->end, (area->prot & PROT_READ) != 0 ? 'r' : '-',
+        (area->prot & PROT_WRITE) != 0 ? 'w' : '-', (area->prot & PROT_EXEC) != 0 ? 'x' : '-',
+        (area->flags & AREA_SHARED) != 0 ? 's' : 'p',
+        (unsigned long long)(area->backing != NULL ? area->offset : 0), major(dev), minor(dev),
+        (unsigned long long)ino);
     const char *name = special_name(area, areas);
     if (name == NULL && path.length == 0) {
         text_putc(out, '\n');

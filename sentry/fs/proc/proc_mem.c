@@ -1,6 +1,6 @@
 /*
- * proc_mem.c: /proc/PID/mem. Positions are guest addresses; writes go through read-only private pages, as in
- * Linux (FOLL_FORCE). Linux: fs/proc/base.c mem_rw.
+ * proc_mem.c: /proc/PID/mem. Positions are guest addresses; writes go through read-only private
+ * pages, as in Linux (FOLL_FORCE). Linux: fs/proc/base.c mem_rw.
  */
 #include <errno.h>
 #include <stdlib.h>

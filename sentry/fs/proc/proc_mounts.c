@@ -1,6 +1,6 @@
 /*
- * proc_mounts.c: mounts, mountinfo, mountstats. Linux: fs/proc_namespace.c. Only mounts that can be reached
- * from the process's root are shown.
+ * proc_mounts.c: mounts, mountinfo, mountstats. Linux: fs/proc_namespace.c. Only mounts that can be
+ * reached from the process's root are shown.
  */
 #include <errno.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static void append_flags(struct text *out, unsigned flags)
         unsigned flag;
         const char *name;
     } names[] = {
-        {MOUNT_NO_SUID, ",nosuid"},   {MOUNT_NO_DEV, ",nodev"},     {MOUNT_NO_EXEC, ",noexec"},
+        {MOUNT_NO_SUID, ",nosuid"},   {MOUNT_NO_DEV, ",nodev"},      {MOUNT_NO_EXEC, ",noexec"},
         {MOUNT_NO_ATIME, ",noatime"}, {MOUNT_RELATIME, ",relatime"},
     };
     text_puts(out, (flags & MOUNT_READ_ONLY) != 0 ? "ro" : "rw");

@@ -1,6 +1,7 @@
 /*
  * proc_net.c: /proc/PID/net. The sandbox has a loopback interface and nothing else that these files
- * could tell of. DIFFERS: sockets are not listed; the headers are there for programs that parse them.
+ * could tell of. DIFFERS: sockets are not listed; the headers are there for programs that parse
+ * them.
  */
 #include "sentry/fs/proc/internal.h"
 
@@ -21,14 +22,18 @@ SHOW(show_dev,
 SHOW(show_unix, "Num       RefCount Protocol Flags    Type St Inode Path\n")
 SHOW(show_tcp, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  "
                "timeout inode                                                     \n")
-SHOW(show_udp, "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  "
-               "timeout inode ref pointer drops             \n")
-SHOW(show_tcp6, "  sl  local_address                         remote_address                        st "
-                "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n")
-SHOW(show_udp6, "  sl  local_address                         remote_address                        st "
-                "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n")
-SHOW(show_route, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
-                 "                                                       \n")
+SHOW(show_udp,
+     "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  "
+     "timeout inode ref pointer drops             \n")
+SHOW(show_tcp6,
+     "  sl  local_address                         remote_address                        st "
+     "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n")
+SHOW(show_udp6,
+     "  sl  local_address                         remote_address                        st "
+     "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n")
+SHOW(show_route,
+     "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
+     "                                                       \n")
 SHOW(show_if_inet6, "00000000000000000000000000000001 01 80 10 80       lo\n")
 SHOW(show_arp, "IP address       HW type     Flags       HW address            Mask     Device\n")
 SHOW(show_snmp,
@@ -42,8 +47,9 @@ SHOW(show_snmp,
      "Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors "
      "IgnoredMulti MemErrors\n"
      "Udp: 0 0 0 0 0 0 0 0 0\n")
-SHOW(show_sockstat, "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\n"
-                    "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n")
+SHOW(show_sockstat,
+     "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\n"
+     "UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n")
 SHOW(show_empty, "")
 
 const struct proc_entry proc_net[] = {

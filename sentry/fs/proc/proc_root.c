@@ -26,14 +26,14 @@ static void take_times(struct system_times *ret)
     ret->user_ns = kernel.ended_user_ns;
     ret->system_ns = kernel.ended_system_ns;
     struct process *process;
-    TAILQ_FOREACH(process, &all_processes, all_link) {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         uint64_t user, system;
         struct task *task;
         process_cpu_time(process, &user, &system);
         ret->user_ns += user;
         ret->system_ns += system;
         ret->last_pid = max_of(ret->last_pid, process->tgid);
-        TAILQ_FOREACH(task, &process->threads, thread_link) {
+        TAILQ_FOREACH (task, &process->threads, thread_link) {
             ret->total++;
             ret->last_pid = max_of(ret->last_pid, task->tid);
             ret->running += atomic_load(&task->state) == TASK_RUNNING ? 1 : 0;
@@ -86,8 +86,9 @@ static int show_stat(struct proc_node *node, struct text *out)
         text_printf(out, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", cpu, ticks(times.user_ns / cpus),
                     ticks(times.system_ns / cpus), ticks(idle / cpus));
     }
-    text_printf(out, "intr 0\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\n"
-                     "procs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+    text_printf(out,
+                "intr 0\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\n"
+                "procs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
                 (unsigned long long)atomic_load(&kernel.context_switches),
                 (unsigned long long)(kernel.boot_time_ns / NSEC_PER_SEC),
                 (unsigned long long)atomic_load(&kernel.forks), max_of(times.running, 1U));
@@ -95,7 +96,8 @@ static int show_stat(struct proc_node *node, struct text *out)
 }
 
 /*
- * Averages of the CPUs used, in Linux's fixed point: decayed at each look by what was used since the last.
+ * Averages of the CPUs used, in Linux's fixed point: decayed at each look by what was used since
+ * the last.
  */
 #define LOAD_SHIFT 11
 static int show_loadavg(struct proc_node *node, struct text *out)
@@ -142,14 +144,13 @@ static void show_kb(struct text *out, const char *name, uint64_t bytes)
 static int show_meminfo(struct proc_node *node, struct text *out)
 {
     static const char *const zeroes[] = {
-        "Buffers:",   "Cached:",      "SwapCached:",   "Active:",       "Inactive:",
+        "Buffers:",      "Cached:",         "SwapCached:",   "Active:",         "Inactive:",
         "Active(anon):", "Inactive(anon):", "Active(file):", "Inactive(file):", "Unevictable:",
-        "Mlocked:",   "SwapTotal:",   "SwapFree:",     "Dirty:",        "Writeback:",
+        "Mlocked:",      "SwapTotal:",      "SwapFree:",     "Dirty:",          "Writeback:",
     };
     static const char *const more[] = {
-        "Mapped:",       "Shmem:",       "KReclaimable:", "Slab:",        "SReclaimable:",
-        "SUnreclaim:",   "KernelStack:", "PageTables:",   "NFS_Unstable:", "Bounce:",
-        "WritebackTmp:",
+        "Mapped:",      "Shmem:",      "KReclaimable:", "Slab:",   "SReclaimable:", "SUnreclaim:",
+        "KernelStack:", "PageTables:", "NFS_Unstable:", "Bounce:", "WritebackTmp:",
     };
     uint64_t total, available;
     (void)node;
@@ -183,8 +184,9 @@ static int show_vmstat(struct proc_node *node, struct text *out)
     uint64_t total, available;
     (void)node;
     kernel_memory(&total, &available);
-    text_printf(out, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped 0\nnr_file_pages 0\n"
-                     "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\npgmajfault 0\noom_kill 0\n",
+    text_printf(out,
+                "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped 0\nnr_file_pages 0\n"
+                "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\npgmajfault 0\noom_kill 0\n",
                 (unsigned long long)(available / 4096),
                 (unsigned long long)((total - available) / 4096));
     return 0;
@@ -202,8 +204,9 @@ CONSTANT(show_version, "Linux version " KERNEL_RELEASE " (stockade) (gcc) " KERN
 CONSTANT(show_cmdline, "quiet\n")
 CONSTANT(show_filesystems, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n"
                            "nodev\tdevpts\nnodev\toverlay\nnodev\t9p\n")
-CONSTANT(show_devices, "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n"
-                       "136 pts\n\nBlock devices:\n")
+CONSTANT(show_devices,
+         "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n"
+         "136 pts\n\nBlock devices:\n")
 CONSTANT(show_partitions, "major minor  #blocks  name\n\n")
 CONSTANT(show_swaps, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
 CONSTANT(show_empty, "")
@@ -259,7 +262,7 @@ static int64_t next_process(struct proc_node *dir, uint64_t from)
     struct process *process;
     (void)dir;
     mutex_lock(&kernel_lock);
-    TAILQ_FOREACH(process, &all_processes, all_link) {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if ((uint64_t)process->tgid >= from && (best < 0 || process->tgid < best)) {
             best = process->tgid;
         }

@@ -1,5 +1,6 @@
 /*
- * proc_status.c: stat, statm, status, limits, io of a process or thread. Linux: fs/proc/array.c, base.c.
+ * proc_status.c: stat, statm, status, limits, io of a process or thread. Linux: fs/proc/array.c,
+ * base.c.
  *
  * A snapshot is taken under kernel_lock; memory figures come from the address space afterwards.
  */
@@ -212,7 +213,8 @@ int proc_show_stat(struct proc_node *node, struct text *out)
     text_printf(out, "%llu %llu %llu %llu %llu %llu ", ull(mm != NULL ? mm->total_bytes : 0),
                 ull(pages), ull(s.limits[RLIMIT_RSS].rlim_cur), ull(shown ? mm->start_code : 0),
                 ull(shown ? mm->end_code : 0), ull(shown ? mm->start_stack : 0));
-    /* Linux: kstkesp and kstkeip are 0 unless the task is exiting. Signal masks: the low 31 bits. */
+    /* Linux: kstkesp and kstkeip are 0 unless the task is exiting. Signal masks: the low 31 bits.
+     */
     text_printf(out, "0 0 %llu %llu %llu %llu %d 0 0 %d 0 %u %u 0 0 0 ",
                 ull(s.pending & 0x7fffffff), ull(s.blocked & 0x7fffffff),
                 ull(s.ignored & 0x7fffffff), ull(s.caught & 0x7fffffff),
@@ -305,14 +307,14 @@ static void show_memory(struct text *out, const struct snapshot *s)
 static void show_ids(struct text *out, const struct snapshot *s)
 {
     const struct cred *cred = s->cred;
-    text_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", cred->uid,
-                cred->euid, cred->suid, cred->fsuid, cred->gid, cred->egid, cred->sgid, cred->fsgid,
-                s->fd_size);
+    text_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t",
+                cred->uid, cred->euid, cred->suid, cred->fsuid, cred->gid, cred->egid, cred->sgid,
+                cred->fsgid, s->fd_size);
     for (uint32_t i = 0; i < cred->group_count; i++) {
         text_printf(out, "%u ", cred->groups[i]);
     }
-    text_printf(out, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", s->tgid, s->pid, s->pgid,
-                s->sid);
+    text_printf(out, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", s->tgid, s->pid,
+                s->pgid, s->sid);
 }
 
 static bool cpu_allowed(const struct snapshot *s, uint32_t cpu)

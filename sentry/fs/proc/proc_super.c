@@ -1,7 +1,8 @@
 /*
  * proc_super.c: the file system: look-up in tables, directories, attributes.
  *
- * Inode numbers are a hash of the path, so that a name has the same number whenever it is looked up.
+ * Inode numbers are a hash of the path, so that a name has the same number whenever it is looked
+ * up.
  */
 #include <errno.h>
 #include <dirent.h>
@@ -102,8 +103,8 @@ static int proc_lookup(struct inode *inode, const char *name, struct inode **ret
     if (dir->process != NULL && !proc_is_alive(dir)) {
         return -ENOENT;
     }
-    struct proc_node *child = node_new(inode->super, numbered ? dir->entry->each : row,
-                                       proc_ino(inode->ino, name));
+    struct proc_node *child =
+        node_new(inode->super, numbered ? dir->entry->each : row, proc_ino(inode->ino, name));
     if (child == NULL) {
         return -ENOMEM;
     }
@@ -134,7 +135,8 @@ static bool proc_revalidate(struct inode *dir, const char *name, struct inode *c
         return false;
     }
     /* Descriptors come and go. */
-    if (proc_node_of(dir)->entry->each != NULL && proc_parse_number(name, &number) && node->fd >= 0) {
+    if (proc_node_of(dir)->entry->each != NULL && proc_parse_number(name, &number) &&
+        node->fd >= 0) {
         return false;
     }
     update_owner(node);
@@ -152,7 +154,7 @@ static int proc_getattr(struct inode *inode, struct inode_attr *ret_attr)
     if (S_ISDIR(inode->mode) && node->entry == &proc_root) {
         mutex_lock(&kernel_lock);
         struct process *process;
-        TAILQ_FOREACH(process, &all_processes, all_link) {
+        TAILQ_FOREACH (process, &all_processes, all_link) {
             ret_attr->nlink++;
         }
         mutex_unlock(&kernel_lock);
@@ -205,7 +207,6 @@ static int proc_follow(struct inode *inode, struct path *ret_path)
     return node->entry->follow(node, ret_path);
 }
 
-
 static void proc_free(struct inode *inode)
 {
     struct proc_node *node = proc_node_of(inode);
@@ -249,8 +250,8 @@ static const struct inode_ops proc_magic_inode_ops = {
 static bool emit_name(struct dir_sink *sink, uint64_t parent, const char *name, uint32_t mode,
                       uint64_t next)
 {
-    return sink->emit(sink, name, strlen(name), proc_ino(parent, name),
-                      (unsigned char)IFTODT(mode), next);
+    return sink->emit(sink, name, strlen(name), proc_ino(parent, name), (unsigned char)IFTODT(mode),
+                      next);
 }
 
 static bool emit_dots(struct dir_sink *sink, uint64_t ino, uint64_t *pos)
@@ -264,8 +265,8 @@ static bool emit_dots(struct dir_sink *sink, uint64_t ino, uint64_t *pos)
     return true;
 }
 
-/* Rows first, then numbers; as in Linux, where a process directory lists its rows and the root its files
- * before the processes. */
+/* Rows first, then numbers; as in Linux, where a process directory lists its rows and the root its
+ * files before the processes. */
 static int proc_readdir(struct file *file, struct dir_sink *sink, uint64_t *pos)
 {
     struct proc_node *dir = proc_node_of(file->inode);

@@ -1,6 +1,7 @@
 /*
- * proc_sysctl.c: /proc/sys. What cannot be changed inside a sandbox is read-only here even where Linux lets
- * root write it. Values are Linux's defaults or those the sandbox goes by. Source: Documentation/admin-guide/sysctl.
+ * proc_sysctl.c: /proc/sys. What cannot be changed inside a sandbox is read-only here even where
+ * Linux lets root write it. Values are Linux's defaults or those the sandbox goes by. Source:
+ * Documentation/admin-guide/sysctl.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -21,9 +22,12 @@
         text_puts(out, string "\n");                                                               \
         return 0;                                                                                  \
     }
-#define ROW(n)             PROC_FILE(#n, 0444, 0, show_##n)
-#define ROW_AS(n, f)       PROC_FILE(n, 0444, 0, show_##f)
-#define END                {.name = NULL}
+#define ROW(n)       PROC_FILE(#n, 0444, 0, show_##n)
+#define ROW_AS(n, f) PROC_FILE(n, 0444, 0, show_##f)
+#define END                                                                                        \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
 
 /* --- kernel --- */
 
@@ -98,8 +102,7 @@ static int show_uuid(struct proc_node *node, struct text *out)
 static int show_threads_max(struct proc_node *node, struct text *out)
 {
     (void)node;
-    text_printf(out, "%llu\n",
-                (unsigned long long)min_of(kernel.limits.tasks, (uint64_t)4194304));
+    text_printf(out, "%llu\n", (unsigned long long)min_of(kernel.limits.tasks, (uint64_t)4194304));
     return 0;
 }
 
@@ -141,8 +144,8 @@ VALUE(keys_max, "200")
 VALUE(seccomp_actions, "kill_process kill_thread trap errno user_notif trace log allow")
 
 static const struct proc_entry random_rows[] = {
-    ROW(boot_id), ROW(entropy_avail), ROW(poolsize), ROW(urandom_min_reseed_secs), ROW(uuid),
-    ROW(write_wakeup_threshold), END,
+    ROW(boot_id), ROW(entropy_avail),          ROW(poolsize), ROW(urandom_min_reseed_secs),
+    ROW(uuid),    ROW(write_wakeup_threshold), END,
 };
 static const struct proc_entry yama_rows[] = {ROW(ptrace_scope), END};
 static const struct proc_entry seccomp_rows[] = {ROW_AS("actions_avail", seccomp_actions), END};
@@ -261,8 +264,8 @@ VALUE(mq_msgsize_default, "8192")
 VALUE(mq_msgsize_max, "8192")
 VALUE(mq_queues_max, "256")
 
-static const struct proc_entry inotify_rows[] = {
-    ROW(max_queued_events), ROW(max_user_instances), ROW(max_user_watches), END};
+static const struct proc_entry inotify_rows[] = {ROW(max_queued_events), ROW(max_user_instances),
+                                                 ROW(max_user_watches), END};
 static const struct proc_entry epoll_rows[] = {ROW_AS("max_user_watches", epoll_watches), END};
 static const struct proc_entry mqueue_rows[] = {
     ROW_AS("msg_default", mq_msg_default),         ROW_AS("msg_max", mq_msg_max),
@@ -346,14 +349,17 @@ static const struct proc_entry ipv4_rows[] = {
     END,
 };
 static const struct proc_entry ipv6_all_rows[] = {ROW(disable_ipv6), END};
-static const struct proc_entry ipv6_conf_rows[] = {
-    PROC_DIR("all", ipv6_all_rows), PROC_DIR("default", ipv6_all_rows),
-    PROC_DIR("lo", ipv6_all_rows), END};
+static const struct proc_entry ipv6_conf_rows[] = {PROC_DIR("all", ipv6_all_rows),
+                                                   PROC_DIR("default", ipv6_all_rows),
+                                                   PROC_DIR("lo", ipv6_all_rows), END};
 static const struct proc_entry ipv6_rows[] = {PROC_DIR("conf", ipv6_conf_rows), END};
 static const struct proc_entry unix_rows[] = {ROW(max_dgram_qlen), END};
 static const struct proc_entry net_rows[] = {
-    PROC_DIR("core", core_rows), PROC_DIR("ipv4", ipv4_rows), PROC_DIR("ipv6", ipv6_rows),
-    PROC_DIR("unix", unix_rows), END,
+    PROC_DIR("core", core_rows),
+    PROC_DIR("ipv4", ipv4_rows),
+    PROC_DIR("ipv6", ipv6_rows),
+    PROC_DIR("unix", unix_rows),
+    END,
 };
 
 VALUE(max_user_namespaces, "0")

@@ -127,7 +127,7 @@ static int show_children(struct proc_node *node, struct text *out)
     struct process *child;
     /* Children belong to the process; Linux lists them under the thread that made them. */
     if (task == task->process->leader) {
-        TAILQ_FOREACH(child, &task->process->children, sibling_link) {
+        TAILQ_FOREACH (child, &task->process->children, sibling_link) {
             text_printf(out, "%d ", child->tgid);
         }
     }
@@ -172,7 +172,8 @@ static int write_oom_score_adj(struct proc_node *node, char *data, size_t length
     return 0;
 }
 
-/* Linux: proc_oom_score: share of memory in thousandths plus the adjustment, scaled to 0..2000/3·2. */
+/* Linux: proc_oom_score: share of memory in thousandths plus the adjustment, scaled to 0..2000/3·2.
+ */
 static int show_oom_score(struct proc_node *node, struct text *out)
 {
     struct mm *mm;
@@ -325,12 +326,10 @@ static int follow_ns(struct proc_node *node, struct path *ret_path)
     if (inode == NULL) {
         return -ENOMEM;
     }
-    inode_init(inode, node->inode.super, &ns_inode_ops, namespace_of(node)->number,
-               S_IFREG | 0444);
+    inode_init(inode, node->inode.super, &ns_inode_ops, namespace_of(node)->number, S_IFREG | 0444);
     inode->uid = inode->gid = 0;
     int result = link_ns(node, &name);
-    struct dentry *dentry =
-        result == 0 ? dentry_new_disconnected(text_string(&name), inode) : NULL;
+    struct dentry *dentry = result == 0 ? dentry_new_disconnected(text_string(&name), inode) : NULL;
     inode_unref(inode);
     if (dentry == NULL) {
         return -ENOMEM;
@@ -344,10 +343,12 @@ static int follow_ns(struct proc_node *node, struct path *ret_path)
         .name = (n), .mode = S_IFLNK | 0777, .readlink = link_ns, .follow = follow_ns              \
     }
 static const struct proc_entry ns_rows[] = {
-    NAMESPACE("cgroup"), NAMESPACE("ipc"),  NAMESPACE("mnt"),
-    NAMESPACE("net"),    NAMESPACE("pid"),  NAMESPACE("pid_for_children"),
+    NAMESPACE("cgroup"), NAMESPACE("ipc"),
+    NAMESPACE("mnt"),    NAMESPACE("net"),
+    NAMESPACE("pid"),    NAMESPACE("pid_for_children"),
     NAMESPACE("time"),   NAMESPACE("time_for_children"),
-    NAMESPACE("user"),   NAMESPACE("uts"),  {.name = NULL},
+    NAMESPACE("user"),   NAMESPACE("uts"),
+    {.name = NULL},
 };
 
 /* --- task/TID --- */
@@ -357,7 +358,7 @@ static int64_t next_thread(struct proc_node *dir, uint64_t from)
     int64_t best = -1;
     mutex_lock(&kernel_lock);
     struct task *task;
-    TAILQ_FOREACH(task, &dir->process->threads, thread_link) {
+    TAILQ_FOREACH (task, &dir->process->threads, thread_link) {
         if (task->tid >= 0 && (uint64_t)task->tid >= from && (best < 0 || task->tid < best)) {
             best = task->tid;
         }

@@ -1,6 +1,6 @@
 /*
- * sys.h: /sys: what language runtimes and system libraries read there: CPUs, nodes, memory sizes, control-group limits.
- * Everything is read-only. Source: sysfs(5), Linux Documentation/ABI.
+ * sys.h: /sys: what language runtimes and system libraries read there: CPUs, nodes, memory sizes,
+ * control-group limits. Everything is read-only. Source: sysfs(5), Linux Documentation/ABI.
  */
 #pragma once
 

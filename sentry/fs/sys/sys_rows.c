@@ -1,15 +1,24 @@
 /*
- * sys_rows.c: the tables of /sys. CPUs are numbered from 0 inside, whatever the host's numbers are; the whole
- * is one package, one node.
+ * sys_rows.c: the tables of /sys. CPUs are numbered from 0 inside, whatever the host's numbers are;
+ * the whole is one package, one node.
  */
 #include <cpuid.h>
 
 #include "sentry/fs/sys/sys_internal.h"
 #include "sentry/kernel/kernel.h"
 
-#define END        {.name = NULL}
-#define FILE_ROW(n, s) {.name = (n), .show = (s)}
-#define DIR_ROW(n, c)  {.name = (n), .children = (c)}
+#define END                                                                                        \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+#define FILE_ROW(n, s)                                                                             \
+    {                                                                                              \
+        .name = (n), .show = (s)                                                                   \
+    }
+#define DIR_ROW(n, c)                                                                              \
+    {                                                                                              \
+        .name = (n), .children = (c)                                                               \
+    }
 
 #define CONSTANT(function, string)                                                                 \
     static void function(uint32_t number, struct text *out)                                        \
@@ -201,8 +210,8 @@ static const struct sys_entry one_cpu_rows[] = {
 };
 
 CONSTANT(show_smt_control, "notsupported\n")
-static const struct sys_entry smt_rows[] = {
-    FILE_ROW("active", show_zero), FILE_ROW("control", show_smt_control), END};
+static const struct sys_entry smt_rows[] = {FILE_ROW("active", show_zero),
+                                            FILE_ROW("control", show_smt_control), END};
 
 static const struct sys_entry cpu_rows[] = {
     {.name = "cpu", .children = one_cpu_rows, .count = cpu_count},
@@ -222,8 +231,9 @@ static void show_node_meminfo(uint32_t number, struct text *out)
 {
     uint64_t total, available;
     kernel_memory(&total, &available);
-    text_printf(out, "Node %u MemTotal:       %8llu kB\nNode %u MemFree:        %8llu kB\n"
-                     "Node %u MemUsed:        %8llu kB\n",
+    text_printf(out,
+                "Node %u MemTotal:       %8llu kB\nNode %u MemFree:        %8llu kB\n"
+                "Node %u MemUsed:        %8llu kB\n",
                 number, (unsigned long long)(total / 1024), number,
                 (unsigned long long)(available / 1024), number,
                 (unsigned long long)((total - available) / 1024));
@@ -234,9 +244,9 @@ CONSTANT(show_numastat, "numa_hit 0\nnuma_miss 0\nnuma_foreign 0\ninterleave_hit
                         "local_node 0\nother_node 0\n")
 
 static const struct sys_entry one_node_rows[] = {
-    FILE_ROW("cpulist", show_cpu_list),     FILE_ROW("cpumap", show_all_mask),
-    FILE_ROW("distance", show_distance),    FILE_ROW("meminfo", show_node_meminfo),
-    FILE_ROW("numastat", show_numastat),    END,
+    FILE_ROW("cpulist", show_cpu_list),  FILE_ROW("cpumap", show_all_mask),
+    FILE_ROW("distance", show_distance), FILE_ROW("meminfo", show_node_meminfo),
+    FILE_ROW("numastat", show_numastat), END,
 };
 
 static const struct sys_entry node_rows[] = {
@@ -250,9 +260,12 @@ static const struct sys_entry node_rows[] = {
 };
 
 static const struct sys_entry clocksource0_rows[] = {END};
-static const struct sys_entry clocksource_rows[] = {DIR_ROW("clocksource0", clocksource0_rows), END};
+static const struct sys_entry clocksource_rows[] = {DIR_ROW("clocksource0", clocksource0_rows),
+                                                    END};
 static const struct sys_entry system_rows[] = {
-    DIR_ROW("clocksource", clocksource_rows), DIR_ROW("cpu", cpu_rows), DIR_ROW("node", node_rows),
+    DIR_ROW("clocksource", clocksource_rows),
+    DIR_ROW("cpu", cpu_rows),
+    DIR_ROW("node", node_rows),
     END,
 };
 
@@ -264,10 +277,14 @@ CONSTANT(show_lo_mtu, "65536\n")
 CONSTANT(show_lo_state, "unknown\n")
 CONSTANT(show_lo_type, "772\n")
 static const struct sys_entry lo_rows[] = {
-    FILE_ROW("address", show_lo_address), FILE_ROW("carrier", show_one),
-    FILE_ROW("flags", show_lo_flags),     FILE_ROW("ifindex", show_one),
-    FILE_ROW("iflink", show_one),         FILE_ROW("mtu", show_lo_mtu),
-    FILE_ROW("operstate", show_lo_state), FILE_ROW("type", show_lo_type),
+    FILE_ROW("address", show_lo_address),
+    FILE_ROW("carrier", show_one),
+    FILE_ROW("flags", show_lo_flags),
+    FILE_ROW("ifindex", show_one),
+    FILE_ROW("iflink", show_one),
+    FILE_ROW("mtu", show_lo_mtu),
+    FILE_ROW("operstate", show_lo_state),
+    FILE_ROW("type", show_lo_type),
     END,
 };
 static const struct sys_entry virtual_net_rows[] = {DIR_ROW("lo", lo_rows), END};
@@ -287,19 +304,16 @@ CONSTANT(show_thp_defrag, "always defer defer+madvise [madvise] never\n")
 CONSTANT(show_thp_shmem, "always within_size advise [never] deny force\n")
 CONSTANT(show_pmd_size, "2097152\n")
 static const struct sys_entry thp_rows[] = {
-    FILE_ROW("defrag", show_thp_defrag),
-    FILE_ROW("enabled", show_thp_enabled),
-    FILE_ROW("hpage_pmd_size", show_pmd_size),
-    FILE_ROW("shmem_enabled", show_thp_shmem),
-    FILE_ROW("use_zero_page", show_one),
-    END,
+    FILE_ROW("defrag", show_thp_defrag),       FILE_ROW("enabled", show_thp_enabled),
+    FILE_ROW("hpage_pmd_size", show_pmd_size), FILE_ROW("shmem_enabled", show_thp_shmem),
+    FILE_ROW("use_zero_page", show_one),       END,
 };
-static const struct sys_entry hugepages_2m_rows[] = {
-    FILE_ROW("free_hugepages", show_zero), FILE_ROW("nr_hugepages", show_zero), END};
-static const struct sys_entry hugepages_rows[] = {
-    DIR_ROW("hugepages-2048kB", hugepages_2m_rows), END};
-static const struct sys_entry mm_rows[] = {
-    DIR_ROW("hugepages", hugepages_rows), DIR_ROW("transparent_hugepage", thp_rows), END};
+static const struct sys_entry hugepages_2m_rows[] = {FILE_ROW("free_hugepages", show_zero),
+                                                     FILE_ROW("nr_hugepages", show_zero), END};
+static const struct sys_entry hugepages_rows[] = {DIR_ROW("hugepages-2048kB", hugepages_2m_rows),
+                                                  END};
+static const struct sys_entry mm_rows[] = {DIR_ROW("hugepages", hugepages_rows),
+                                           DIR_ROW("transparent_hugepage", thp_rows), END};
 CONSTANT(show_cpu_byteorder, "little\n")
 CONSTANT(show_address_bits, "64\n")
 static const struct sys_entry kernel_rows[] = {
@@ -361,8 +375,9 @@ CONSTANT(show_cgroup_type, "domain\n")
 static void show_memory_stat(uint32_t number, struct text *out)
 {
     (void)number;
-    text_printf(out, "anon %llu\nfile 0\nkernel 0\nshmem 0\ninactive_anon 0\nactive_anon 0\n"
-                     "inactive_file 0\nactive_file 0\nslab 0\npgfault 0\npgmajfault 0\n",
+    text_printf(out,
+                "anon %llu\nfile 0\nkernel 0\nshmem 0\ninactive_anon 0\nactive_anon 0\n"
+                "inactive_file 0\nactive_file 0\nslab 0\npgfault 0\npgmajfault 0\n",
                 (unsigned long long)atomic_load(&kernel.memory_used));
 }
 
@@ -389,8 +404,8 @@ static const struct sys_entry cgroup_rows[] = {
 };
 static const struct sys_entry fs_rows[] = {DIR_ROW("cgroup", cgroup_rows), END};
 
-static const struct sys_entry devices_rows[] = {
-    DIR_ROW("system", system_rows), DIR_ROW("virtual", virtual_rows), END};
+static const struct sys_entry devices_rows[] = {DIR_ROW("system", system_rows),
+                                                DIR_ROW("virtual", virtual_rows), END};
 static const struct sys_entry bus_rows[] = {DIR_ROW("pci", empty_rows), END};
 static const struct sys_entry power_rows[] = {FILE_ROW("state", show_nothing), END};
 

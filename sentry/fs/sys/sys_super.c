@@ -1,6 +1,6 @@
 /*
- * sys_super.c: the file system /sys over its tables. Everything is read-only and belongs to root. Names never
- * change, so the name cache may keep them.
+ * sys_super.c: the file system /sys over its tables. Everything is read-only and belongs to root.
+ * Names never change, so the name cache may keep them.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -121,7 +121,8 @@ static int sys_setattr(struct inode *inode, const struct inode_attr *attr, unsig
 {
     (void)inode;
     (void)attr;
-    return (set & ~(unsigned)(INODE_SET_SIZE | INODE_SET_MTIME | INODE_SET_CTIME)) != 0 ? -EPERM : 0;
+    return (set & ~(unsigned)(INODE_SET_SIZE | INODE_SET_MTIME | INODE_SET_CTIME)) != 0 ? -EPERM
+                                                                                        : 0;
 }
 
 static ssize_t sys_read(struct file *file, struct uio *uio, uint64_t offset, int flags)
