@@ -121,6 +121,28 @@ static int proc_lookup(struct inode *inode, const char *name, struct inode **ret
     return 0;
 }
 
+/* Linux: the lookup itself fails for absent names, so there is nothing that could be made. */
+static int proc_create(struct inode *dir, const char *name, uint32_t mode, uint64_t rdev,
+                       struct inode **ret_child)
+{
+    (void)dir;
+    (void)name;
+    (void)mode;
+    (void)rdev;
+    (void)ret_child;
+    return -ENOENT;
+}
+
+static int proc_symlink(struct inode *dir, const char *name, const char *target,
+                        struct inode **ret_child)
+{
+    (void)dir;
+    (void)name;
+    (void)target;
+    (void)ret_child;
+    return -ENOENT;
+}
+
 static bool proc_revalidate(struct inode *dir, const char *name, struct inode *child)
 {
     uint64_t number;
@@ -218,6 +240,8 @@ static void proc_free(struct inode *inode)
 
 static const struct inode_ops proc_dir_inode_ops = {
     .lookup = proc_lookup,
+    .create = proc_create,
+    .symlink = proc_symlink,
     .getattr = proc_getattr,
     .setattr = proc_setattr,
     .open = proc_open,
