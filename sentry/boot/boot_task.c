@@ -232,7 +232,7 @@ static int make_process(struct task **ret_task)
     process->parent = init_process;
     TAILQ_INSERT_TAIL(&init_process->children, process, sibling_link);
     TAILQ_INSERT_TAIL(&process->threads, task, thread_link);
-    process->thread_count = 1;
+    process->thread_count = process->live_count = 1;
     process_publish_locked(process);
     mutex_unlock(&kernel_lock);
     process_unref(process);

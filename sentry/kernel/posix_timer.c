@@ -43,7 +43,10 @@ void itimer_real_fired(struct timer *timer)
 {
     struct process *process = container_of(timer, struct process, real_timer);
     mutex_lock(&kernel_lock);
-    if (process->state == PROCESS_RUNNING && !process->group_exiting) {
+    if (process->real_deadline_ns > clock_monotonic_ns()) {
+        timer_arm(timer, CLOCK_MONOTONIC, process->real_deadline_ns); /* set anew meanwhile */
+    } else if (process->real_deadline_ns != 0 && process->state == PROCESS_RUNNING &&
+               !process->group_exiting) {
         siginfo_t info;
         memset(&info, 0, sizeof(info));
         info.si_code = SI_KERNEL;
@@ -285,7 +288,9 @@ static void posix_timer_fired(struct timer *core)
 {
     struct posix_timer *timer = container_of(core, struct posix_timer, timer);
     mutex_lock(&kernel_lock);
-    if (timer->deadline_ns != 0 && timer->process->state == PROCESS_RUNNING) {
+    if (timer->deadline_ns > clock_ns(timer->base)) {
+        timer_arm(core, timer->base, timer->deadline_ns); /* set anew meanwhile */
+    } else if (timer->deadline_ns != 0 && timer->process->state == PROCESS_RUNNING) {
         if (timer->interval_ns != 0) {
             uint64_t now = clock_ns(timer->base);
             uint64_t missed =
@@ -489,11 +494,10 @@ void posix_timers_delete_all(struct process *process)
         }
         ignore_result(posix_timer_delete(process, id));
     }
-    if (process->group_exiting || process->thread_count <= 1) {
-        struct task *task = current.task;
-        /* exec keeps ITIMER_REAL; the end of the process does not. */
-        if (!task || task->exiting) {
-            timer_cancel(&process->real_timer);
-        }
-    }
+}
+
+void posix_timers_end(struct process *process)
+{
+    posix_timers_delete_all(process);
+    timer_cancel(&process->real_timer);
 }

@@ -43,6 +43,8 @@ int posix_timer_overrun(struct process *process, int id, int *ret_overrun) must_
 int posix_timer_delete(struct process *process, int id) must_check;
 /* exec and exit: all timers go. */
 void posix_timers_delete_all(struct process *process);
+/* The end of the process: ITIMER_REAL, which exec keeps, goes too. */
+void posix_timers_end(struct process *process);
 /* A queued timer signal is being delivered: fills si_overrun and re-arms counting. (K) */
 void posix_timer_delivered_locked(struct posix_timer *timer, siginfo_t *info);
 

@@ -49,7 +49,8 @@ struct process {
     int tgid;
     TAILQ_ENTRY(process) all_link;             /* (K) */
     TAILQ_HEAD(task_list, task) threads;       /* (K) live threads */
-    int thread_count;                          /* (K) live threads */
+    int thread_count;                          /* (K) entries of threads */
+    int live_count;                            /* (K) of these, threads that have not begun to exit */
     struct task *leader;                       /* (K) reference; replaced by exec from another thread */
 
     struct process *parent;                    /* (K) never NULL but for init */
@@ -130,7 +131,7 @@ struct task {
     uint64_t wait_mask;           /* (K) sigtimedwait: unblocked for waking only */
     struct signal_queue pending;  /* (K) thread-directed */
     bool stopped;                 /* (K) parked in a group stop */
-    bool exiting;                 /* (K) must exit: group exit, exec of another, SIGKILL */
+    atomic_bool exiting;          /* written under (K): must exit: group exit, exec of another, SIGKILL */
     int exit_code;                /* wait status of the thread */
     int forced_signal;            /* (K) synchronous signal to be delivered first */
     uint64_t fault_trapno, fault_error, fault_cr2; /* own: for the signal frame */

@@ -210,6 +210,7 @@ static int publish_locked(struct task *parent, struct task *child,
     }
     TAILQ_INSERT_TAIL(&process->threads, child, thread_link);
     process->thread_count++;
+    process->live_count++;
     if (process->stop_requested) {
         atomic_store(&child->work, true);
     }
@@ -229,6 +230,7 @@ static void discard(struct task *child, bool published)
         struct process *process = child->process;
         TAILQ_REMOVE(&process->threads, child, thread_link);
         process->thread_count--;
+        process->live_count--;
         if (child->vfork_parent) {
             child->vfork_parent = task_unref(child->vfork_parent);
         }

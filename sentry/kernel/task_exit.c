@@ -243,6 +243,7 @@ static bool leave_process(struct task *task)
     task_vfork_release_locked(task);
     TAILQ_REMOVE(&process->threads, task, thread_link);
     process->thread_count--;
+    signal_queue_flush(&task->pending); /* a timer's entry must not stay behind in a zombie */
     process->user_ns += atomic_load(&task->user_ns);
     process->system_ns += atomic_load(&task->system_ns);
     if (process->thread_count == 0 && !process->group_exiting) {
@@ -289,14 +290,15 @@ void task_exit(struct task *task)
     struct process *process = task->process;
     mutex_lock(&kernel_lock);
     task->exiting = true;
-    bool maybe_last = process->thread_count == 1;
+    bool last_alive = --process->live_count == 0; /* Linux: group_dead in do_exit */
     mutex_unlock(&kernel_lock);
     if (task->platform_thread) {
         futex_task_exit(task);
     }
     task_detach_platform(task);
-    if (maybe_last) {
-        posix_timers_delete_all(process);
+    uint64_t peak = task->mm ? task->mm->peak_bytes : 0;
+    if (last_alive) {
+        posix_timers_end(process);
         release_terminal(process);
     }
     mutex_lock(&kernel_lock);
@@ -307,10 +309,8 @@ void task_exit(struct task *task)
     task->fds = NULL;
     task->fs = NULL;
     task_vfork_release_locked(task);
+    process->max_rss = max_of(process->max_rss, peak);
     mutex_unlock(&kernel_lock);
-    if (mm) {
-        process->max_rss = max_of(process->max_rss, mm->peak_bytes);
-    }
     current.mm = NULL;
     current.fs = NULL;
     mm_unref(mm);

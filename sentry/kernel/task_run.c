@@ -17,11 +17,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TASK_STACK_SIZE (1024UL * 1024)
-#else
-#define TASK_STACK_SIZE (192UL * 1024)
-#endif
+#define TASK_STACK_SIZE thread_stack_size(192UL * 1024)
 
 void (*kernel_syscall)(struct task *task);
 
@@ -33,8 +29,8 @@ void task_sync_current(struct task *task)
     current.mm = task->mm;
     current.tid = task->tid;
     current.tgid = task->process->tgid;
-    memcpy(current.comm, task->comm, sizeof(current.comm));
     mutex_lock(&kernel_lock);
+    memcpy(current.comm, task->comm, sizeof(current.comm));
     current.file_limit = task->process->limits[RLIMIT_FSIZE].rlim_cur;
     mutex_unlock(&kernel_lock);
 }

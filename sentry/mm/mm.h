@@ -67,7 +67,7 @@ struct mm {
     uint64_t brk_start, brk;
     uint64_t start_code, end_code, start_data, end_data;
     uint64_t start_stack, arg_start, arg_end, env_start, env_end;
-    uint64_t total_bytes, locked_bytes, data_bytes, peak_bytes;
+    _Atomic uint64_t total_bytes, locked_bytes, data_bytes, peak_bytes; /* read without the lock */
     struct mm_backing *exe;         /* reference: /proc/pid/exe */
     uint64_t auxv[64];
     uint32_t auxv_count;            /* words */
