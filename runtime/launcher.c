@@ -217,7 +217,8 @@ static int start_sentry(struct launcher *l, const struct view *view, const struc
                         pid_t launcher_pid)
 {
     const struct run_options *o = l->options;
-    char **envp = environment_build(o);
+    static char **envp; /* lives as long as the process */
+    envp = environment_build(o);
     if (envp == NULL) {
         return -ENOMEM;
     }

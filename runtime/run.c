@@ -33,8 +33,8 @@ static int finish(const struct run_options *options, struct report *report, int 
 
 int command_run(int argc, char **argv)
 {
-    struct run_options options;
-    struct view view;
+    static struct run_options options; /* their strings live as long as the process */
+    static struct view view;
     struct report report = {0};
     int dir_fd = -1;
     const char *name = NULL;

@@ -15,15 +15,6 @@
 
 #include "gofer/files/confine.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-
 #define ALLOW(call, ...)                                                                           \
     allow(filter, SCMP_SYS(call), call_args(__VA_ARGS__), call_count(__VA_ARGS__))
 #define call_args(...) (const struct scmp_arg_cmp[]){{0}, ##__VA_ARGS__} + 1
@@ -120,7 +111,7 @@ static int allow_changing(scmp_filter_ctx filter, const struct confine_config *c
 
 int confine_syscalls(const struct confine_config *config)
 {
-#ifdef UNDER_SANITIZER
+#if UNDER_SANITIZER
     /* The sanitizer's run-time makes host calls of its own. */
     (void)allow_process;
     (void)allow_reading;

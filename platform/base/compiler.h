@@ -49,6 +49,21 @@ static inline void auto_free_helper(void *pointer)
 }
 #define auto_free __attribute__((cleanup(auto_free_helper)))
 
+/* 1 under a sanitizer, whose run-time makes host calls and uses stack of its own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNDER_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER 0
+#endif
+/* The stack of a thread that needs this many bytes: instrumented frames are several times larger. */
+#define thread_stack_size(bytes) (UNDER_SANITIZER ? 6UL * (bytes) : (bytes) * 1UL)
+
 /* Clang's thread-safety analysis; nothing under gcc. */
 #if defined(__clang__)
 #define thread_annotation(x) __attribute__((x))

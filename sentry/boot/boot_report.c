@@ -20,7 +20,8 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
 
-#define LIMIT_NAMES 16
+#define LIMIT_NAMES      16
+#define SENTRY_EXIT_LEAK 98
 
 static const struct sentry_config *boot_config;
 static int finish_event = -1;
@@ -98,8 +99,25 @@ static void send_stats(const struct sentry_config *config)
     ignore_result(control_send(config->control_fd, &message, NULL, 0, -1));
 }
 
+/* The run-time of AddressSanitizer; absent without it. */
+__attribute__((weak)) int __lsan_do_recoverable_leak_check(void);
+
+/* The sentry ends without exit(3), so the leak check of a sanitized build is asked for here: once the
+ * guest's threads have left, memory that is not reachable has leaked. */
+static void check_leaks(void)
+{
+    if (!__lsan_do_recoverable_leak_check) {
+        return;
+    }
+    kill_all();
+    if (atomic_load(&kernel.task_count) == 0 && __lsan_do_recoverable_leak_check() != 0) {
+        _exit(SENTRY_EXIT_LEAK);
+    }
+}
+
 void boot_finish(const struct sentry_config *config, int wait_status)
 {
+    check_leaks();
     ignore_result(control_send_simple(config->control_fd, CONTROL_EXITED, wait_status, NULL, NULL));
     if (config->report_changes && boot_has_changes()) {
         kill_all();

@@ -153,6 +153,9 @@ static uint32_t default_action(void)
 
 int sentry_confine(char *text, size_t text_size)
 {
+    if (UNDER_SANITIZER) {
+        return 0; /* its run-time makes host calls of its own */
+    }
     scmp_filter_ctx filter = seccomp_init(default_action());
     int result = filter ? 0 : -ENOMEM;
     if (result == 0) {

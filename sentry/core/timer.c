@@ -21,7 +21,7 @@ static int timer_compare(struct timer *a, struct timer *b)
 }
 
 RB_HEAD(timer_tree, timer);
-RB_GENERATE_STATIC(timer_tree, timer, node, timer_compare);
+RB_GENERATE_INTERNAL(timer_tree, timer, node, timer_compare, maybe_unused static)
 
 static struct timer_tree monotonic_timers = RB_INITIALIZER(&monotonic_timers);
 static struct timer_tree realtime_timers = RB_INITIALIZER(&realtime_timers);
@@ -99,7 +99,7 @@ int timer_start(void)
     pthread_attr_t thread_attributes;
     pthread_attr_init(&thread_attributes);
     pthread_attr_setdetachstate(&thread_attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&thread_attributes, 128 * 1024);
+    pthread_attr_setstacksize(&thread_attributes, thread_stack_size(128 * 1024));
     pthread_t thread;
     int result = pthread_create(&thread, &thread_attributes, timer_thread, NULL);
     pthread_attr_destroy(&thread_attributes);
