@@ -23,7 +23,7 @@
 #include "sentry/vfs/path.h"
 
 #define UNIX_MAX_DGRAM_QUEUE 10    /* net.unix.max_dgram_qlen */
-#define UNIX_PACKET_OVERHEAD 704   /* what Linux accounts for a packet beside its data */
+#define UNIX_PACKET_OVERHEAD 704   /* what Linux accounts beside a packet's data, rounded up to 64 */
 #define UNIX_STREAM_CHUNK    65536 /* bytes of one stream packet at most */
 #define UNIX_INFLIGHT_MAX    65536 /* files in all queues together: ETOOMANYREFS above */
 

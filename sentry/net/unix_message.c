@@ -39,7 +39,7 @@ static struct unix_packet *packet_new(struct unix_socket *sender, uint32_t lengt
     memset(packet, 0, sizeof(*packet));
     packet->sender = unix_ref(sender);
     packet->length = length;
-    packet->charge = length + UNIX_PACKET_OVERHEAD;
+    packet->charge = (length + 63) / 64 * 64 + UNIX_PACKET_OVERHEAD;
     atomic_fetch_add(&sender->sent, packet->charge);
     return packet;
 }
@@ -535,7 +535,7 @@ static ssize_t receive_stream(struct unix_socket *socket, struct socket_message 
     return count;
 }
 
-/* The answer of a datagram socket without packets. */
+/* The answer of a datagram socket without packets, or with an error. */
 static ssize_t datagram_empty_locked(struct unix_socket *socket, unsigned flags)
 {
     if (socket->error) {
@@ -560,7 +560,8 @@ static ssize_t receive_datagram(struct unix_socket *socket, struct socket_messag
     struct unix_packet *packet = TAILQ_FIRST(&socket->packets);
     if (socket->base.type == SOCK_SEQPACKET && socket->state != UNIX_CONNECTED) {
         count = -ENOTCONN;
-    } else if (!packet) {
+    } else if (!packet || socket->error) { /* Linux: a pending error comes before what is queued */
+        packet = NULL;
         count = datagram_empty_locked(socket, message->flags);
     } else {
         uint32_t part = (uint32_t)min_of(message->uio->left, (uint64_t)packet->length);

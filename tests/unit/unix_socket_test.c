@@ -87,6 +87,14 @@ static void test_stream_pair(void **state)
     assert_int_equal(io_read(s[1], big, 1 << 20), sent);
     assert_int_equal(file_poll(s[0]) & EPOLLOUT, EPOLLOUT);
     free(big);
+    int small = 0;
+    while (io_write(s[0], "x", 1) == 1) {
+        small++;
+    }
+    assert_int_equal(small, 278); /* as on Linux */
+    assert_int_equal(io_read(s[1], buffer, 64), 64);
+    while (io_read(s[1], buffer, 64) > 0) {
+    }
     /* Half close. */
     assert_int_equal(socket_shutdown(s[0], SHUT_WR), 0);
     assert_int_equal(io_read(s[1], buffer, 4), 0);
@@ -210,6 +218,15 @@ static void test_datagrams(void **state)
     assert_int_equal(io_write(pair[1], "x", 1), -EPIPE);
     assert_int_equal(last_signal, 0);
     file_unref(pair[1]);
+    /* A reset comes before queued packets. */
+    assert_int_equal(socket_pair(AF_UNIX, SOCK_SEQPACKET, 0, 0, pair), 0);
+    assert_writes(pair[0], "unread");
+    assert_writes(pair[1], "queued");
+    file_unref(pair[1]);
+    assert_int_equal(io_read(pair[0], buffer, 8), -ECONNRESET);
+    assert_reads(pair[0], "queued");
+    assert_int_equal(io_read(pair[0], buffer, 8), 0);
+    file_unref(pair[0]);
 }
 
 static void test_passing(void **state)
