@@ -104,6 +104,7 @@ TEST_CASE(switching_to_raw_frees_a_partial_line)
     t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     t.c_cc[VMIN] = 1;
     CHECK_OK(tcsetattr(slave, TCSANOW, &t));
+    guest_await_readable(slave);
     CHECK_OK(ioctl(slave, FIONREAD, &count));
     CHECK_EQ(count, 4);
     CHECK_EQ(read(slave, buffer, 10), 4);
