@@ -132,7 +132,7 @@ int gofer_fs_link(struct inode *inode, const char *name, struct inode *target)
 static void lose_name(struct gofer_node *node)
 {
     struct inode *inode = &node->inode;
-    if (S_ISDIR(inode->mode)) {
+    if (S_ISDIR(inode_load(inode->mode))) {
         inode_set_nlink_locked(inode, 0);
         inode_store(inode->flags, inode->flags | INODE_DEAD);
         gofer_names_forget(node);
@@ -231,7 +231,7 @@ int gofer_fs_setattr(struct inode *inode, const struct inode_attr *attr, unsigne
     struct gofer_change change = {.uid = GOFER_NO_ID, .gid = GOFER_NO_ID};
     struct gofer_attr after;
     uint64_t fid;
-    if ((set & INODE_SET_MODE) != 0 && !S_ISLNK(inode->mode)) {
+    if ((set & INODE_SET_MODE) != 0 && !S_ISLNK(inode_load(inode->mode))) {
         change.set |= GOFER_SET_MODE;
         change.mode = attr->mode & 07777;
     }

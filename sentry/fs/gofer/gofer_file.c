@@ -177,12 +177,12 @@ static const struct file_ops gofer_file_ops = {
 int gofer_fs_open(struct inode *inode, struct file *file)
 {
     struct gofer_node *node = gofer_node_of(inode);
-    if (S_ISDIR(inode->mode)) {
+    if (S_ISDIR(inode_load(inode->mode))) {
         file->ops = &gofer_fs_dir_file_ops;
         file->private_data = NULL;
         return 0;
     }
-    if (!S_ISREG(inode->mode)) {
+    if (!S_ISREG(inode_load(inode->mode))) {
         return -ENXIO;
     }
     struct gofer_host_fd *host_fd;

@@ -31,7 +31,8 @@ static struct gofer_key key_of(const struct gofer_attr *attr)
 bool gofer_key_equal(const struct gofer_node *node, const struct gofer_attr *attr)
 {
     return node->key.ino == attr->ino && node->key.dev_id == attr->dev_id &&
-           node->key.access == attr->access && ((node->inode.mode ^ attr->mode) & S_IFMT) == 0;
+           node->key.access == attr->access &&
+           ((inode_load(node->inode.mode) ^ attr->mode) & S_IFMT) == 0;
 }
 
 uint64_t gofer_ino(const struct gofer_super *super, const struct gofer_attr *attr)
@@ -190,7 +191,7 @@ int gofer_node_get(struct gofer_super *super, struct gofer_node *parent, const c
     mutex_lock(&super->table_lock);
     struct gofer_node *node = find_node(super, &key);
     mutex_unlock(&super->table_lock);
-    if (node != NULL && ((node->inode.mode ^ attr->mode) & S_IFMT) != 0) {
+    if (node != NULL && ((inode_load(node->inode.mode) ^ attr->mode) & S_IFMT) != 0) {
         inode_unref(&node->inode); /* the host used the number again, for another type */
         node = NULL;
     }
@@ -207,7 +208,7 @@ int gofer_node_get(struct gofer_super *super, struct gofer_node *parent, const c
     atomic_store(&node->fid, fid);
     mutex_lock(&super->table_lock);
     struct gofer_node *other = find_node(super, &key);
-    if (other == NULL || ((other->inode.mode ^ attr->mode) & S_IFMT) != 0) {
+    if (other == NULL || ((inode_load(other->inode.mode) ^ attr->mode) & S_IFMT) != 0) {
         result = hash_insert(super, node);
     }
     mutex_unlock(&super->table_lock);
@@ -240,7 +241,7 @@ static void node_destroy(struct gofer_node *node)
     mutex_unlock(&super->table_lock);
     gofer_fd_close_all(node);
     gofer_release(super->client, atomic_load(&node->fid));
-    if (inode_load(node->inode.nlink) == 0 && S_ISREG(node->inode.mode)) {
+    if (inode_load(node->inode.nlink) == 0 && S_ISREG(inode_load(node->inode.mode))) {
         gofer_flush(super->client); /* the disk space is wanted back now */
     }
     if (node->parent != NULL) {

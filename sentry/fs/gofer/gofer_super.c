@@ -130,7 +130,8 @@ static int gofer_fs_permission(struct inode *inode, int mask)
     case GOFER_ACCESS_COW:
         /* Linux: sb_permission: devices, fifos and sockets can be written on a read-only mount. */
         if ((mask & 2) != 0 &&
-            (S_ISREG(inode->mode) || S_ISDIR(inode->mode) || S_ISLNK(inode->mode))) {
+            (S_ISREG(inode_load(inode->mode)) || S_ISDIR(inode_load(inode->mode)) ||
+             S_ISLNK(inode_load(inode->mode)))) {
             return -EROFS;
         }
         return 0;
@@ -144,7 +145,7 @@ static int gofer_fs_readlink(struct inode *inode, struct text *target)
     struct gofer_node *node = gofer_node_of(inode);
     uint64_t fid;
     mutex_lock_nested(&inode->lock);
-    int result = S_ISLNK(inode->mode) ? 0 : -EINVAL;
+    int result = S_ISLNK(inode_load(inode->mode)) ? 0 : -EINVAL;
     if (result == 0 && node->target == NULL) {
         char buffer[GOFER_TARGET_MAX + 1];
         result = gofer_node_fid(node, &fid);

@@ -93,7 +93,7 @@ static inline struct overlay_super *overlay_super_of(struct overlay_inode *node)
 
 static inline bool overlay_is_dir(const struct overlay_inode *node)
 {
-    return S_ISDIR(node->inode.mode);
+    return S_ISDIR(inode_load(node->inode.mode));
 }
 
 extern const struct inode_ops overlay_inode_ops;

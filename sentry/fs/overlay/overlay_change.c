@@ -156,7 +156,10 @@ static int is_changed(struct overlay_inode *node, bool *ret)
         *ret = false;
         return 0;
     }
-    if (atomic_load(&node->data) != NULL || node->xattrs_loaded) {
+    mutex_lock(&node->inode.lock);
+    bool own_xattrs = node->xattrs_loaded;
+    mutex_unlock(&node->inode.lock);
+    if (atomic_load(&node->data) != NULL || own_xattrs) {
         return 0;
     }
     struct inode_attr lower, own;
@@ -190,7 +193,7 @@ static int look_below(struct overlay_inode *dir, const struct step *step, unsign
     if (result < 0) {
         return result == -ENOENT ? 0 : result;
     }
-    *ret_type = (unsigned char)IFTODT(lower->mode);
+    *ret_type = (unsigned char)IFTODT(inode_load(lower->mode));
     *ret_same = step->child != NULL && step->child->lower == lower;
     inode_unref(lower);
     return 0;
@@ -208,7 +211,7 @@ static int do_step(struct walk *walk, struct frame *frame, struct step *step)
     if (child == NULL) {
         return visit(walk, 'D', below, NULL);
     }
-    unsigned char type = (unsigned char)IFTODT(child->inode.mode);
+    unsigned char type = (unsigned char)IFTODT(inode_load(child->inode.mode));
     if (same) {
         bool changed;
         result = is_changed(child, &changed);

@@ -153,12 +153,12 @@ static const struct file_ops overlay_file_ops = {
 int overlay_open(struct inode *inode, struct file *file)
 {
     struct overlay_inode *node = overlay_of(inode);
-    if (S_ISDIR(inode->mode)) {
+    if (S_ISDIR(inode_load(inode->mode))) {
         file->ops = &overlay_dir_file_ops;
         file->private_data = NULL;
         return 0;
     }
-    if (!S_ISREG(inode->mode)) {
+    if (!S_ISREG(inode_load(inode->mode))) {
         return -ENXIO;
     }
     struct overlay_file *own = calloc(1, sizeof(*own));

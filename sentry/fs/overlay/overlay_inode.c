@@ -354,7 +354,7 @@ static int overlay_setattr(struct inode *inode, const struct inode_attr *attr, u
         return result;
     }
     if ((set & INODE_SET_SIZE) != 0) {
-        if (!S_ISREG(inode->mode)) {
+        if (!S_ISREG(inode_load(inode->mode))) {
             return overlay_is_dir(node) ? -EISDIR : -EINVAL;
         }
         result = overlay_copy_data(node, attr->size);

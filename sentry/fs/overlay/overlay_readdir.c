@@ -78,7 +78,7 @@ static int list_entries(struct overlay_inode *dir, struct overlay_listing *listi
             struct overlay_name name = {.ino = entry->child->inode.ino,
                                         .name = entry->name,
                                         .length = strlen(entry->name),
-                                        .type = IFTODT(entry->child->inode.mode)};
+                                        .type = IFTODT(inode_load(entry->child->inode.mode))};
             result = listing_add(listing, &name);
         }
     }

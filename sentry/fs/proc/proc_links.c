@@ -205,7 +205,7 @@ int proc_fd_find(struct proc_node *dir, uint64_t number, struct proc_node *child
         return result;
     }
     child->fd = (int)number;
-    if (S_ISLNK(child->inode.mode)) {
+    if (S_ISLNK(inode_load(child->inode.mode))) {
         child->inode.mode = S_IFLNK | ((file->mode & FILE_READ) != 0 ? 0500U : 0U) |
                             ((file->mode & FILE_WRITE) != 0 ? 0300U : 0U);
         child->inode.size = 64;

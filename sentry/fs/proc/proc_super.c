@@ -173,7 +173,7 @@ static int proc_getattr(struct inode *inode, struct inode_attr *ret_attr)
     }
     inode_attr_cached(inode, ret_attr);
     ret_attr->blksize = 1024;
-    if (S_ISDIR(inode->mode) && node->entry == &proc_root) {
+    if (S_ISDIR(inode_load(inode->mode)) && node->entry == &proc_root) {
         mutex_lock(&kernel_lock);
         struct process *process;
         TAILQ_FOREACH (process, &all_processes, all_link) {
@@ -195,7 +195,7 @@ static int proc_setattr(struct inode *inode, const struct inode_attr *attr, unsi
 static int proc_open(struct inode *inode, struct file *file)
 {
     struct proc_node *node = proc_node_of(inode);
-    if (S_ISDIR(inode->mode)) {
+    if (S_ISDIR(inode_load(inode->mode))) {
         file->ops = &proc_dir_ops;
         return 0;
     }
