@@ -34,7 +34,8 @@ static const int plain_calls[] = {
     SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync),
     SCMP_SYS(fdatasync), SCMP_SYS(dup), SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll),
     SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(shutdown),
-    SCMP_SYS(memfd_create), SCMP_SYS(eventfd2),
+    SCMP_SYS(memfd_create), SCMP_SYS(eventfd2), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
     /* its own memory and threads */
     SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(futex),
     SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
