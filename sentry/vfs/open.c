@@ -256,13 +256,14 @@ static int open_object(const struct path *path, uint64_t flags, unsigned extra_m
     if (error != 0) {
         return error;
     }
-    const uint64_t kept = ~(uint64_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
+    const uint64_t kept = ~(uint64_t)(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC);
     error = file_new(inode, path, NULL, file_mode(flags) | extra_mode, (unsigned)(flags & kept),
                      NULL, &file);
     if (error != 0) {
         return error;
     }
     error = open_by_type(inode, file);
+    atomic_fetch_and(&file->flags, ~(unsigned)O_NOCTTY); /* only the open itself looks at it */
     if (error == 0 && (flags & O_TRUNC) != 0 && S_ISREG(inode_load(inode->mode)) && !created) {
         error = truncate_opened(inode);
         if (error == 0) {

@@ -317,6 +317,7 @@ static long open_peer(struct tty *tty, uint64_t argument)
             file_unref(file);
             return result;
         }
+        atomic_fetch_and(&file->flags, ~(unsigned)O_NOCTTY);
     }
     int fd = tty_hooks.install(file, (flags & O_CLOEXEC) != 0);
     if (fd < 0) {
