@@ -283,9 +283,11 @@ static int copy_position(struct file *file, uint64_t addr, uint64_t *ret_pos)
     if (addr != 0) {
         return copy_in(addr, ret_pos);
     }
-    mutex_lock(&file->lock);
-    *ret_pos = file->position;
-    mutex_unlock(&file->lock);
+    int64_t pos = file_seek(file, 0, SEEK_CUR); /* also of files that keep it themselves */
+    if (pos < 0) {
+        return (int)pos;
+    }
+    *ret_pos = (uint64_t)pos;
     return 0;
 }
 
@@ -294,10 +296,8 @@ static int store_position(struct file *file, uint64_t addr, uint64_t pos)
     if (addr != 0) {
         return copy_out(addr, &pos);
     }
-    mutex_lock(&file->lock);
-    file->position = pos;
-    mutex_unlock(&file->lock);
-    return 0;
+    int64_t result = file_seek(file, (int64_t)pos, SEEK_SET);
+    return result < 0 ? (int)result : 0;
 }
 
 static ssize_t send_file(struct task *task, struct file *out, struct file *in, uint64_t addr,
