@@ -178,7 +178,7 @@ int report_status(const struct report *report)
     if (report->exec_error != 0) {
         return report->exec_error == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
-    if (report->ended_by_signal != 0 && !report->exited) {
+    if (report->ended_by_signal != 0) {
         return 128 + report->ended_by_signal;
     }
     if (report->error != NULL || !report->exited) {

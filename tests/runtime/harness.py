@@ -1,7 +1,7 @@
 """Shared by the runtime tests: cases, and checks that nothing of a sandbox is left."""
+import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -9,8 +9,8 @@ import tempfile
 import time
 import traceback
 
-STOCKADE = os.path.abspath(os.environ.get("STOCKADE", "build/stockade"))
-ENGINE = os.environ.get("STOCKADE_ENGINE", "auto")
+STOCKADE = "build/stockade"
+ENGINE = "auto"
 CASES = []
 
 
@@ -142,8 +142,20 @@ def tree(root):
     return [(p, start_time(p)) for p in found]
 
 
+def arguments():
+    """--stockade PATH and --engine NAME; what is left are words to choose cases by."""
+    global STOCKADE, ENGINE
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--stockade", default="build/stockade")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("words", nargs="*")
+    options = parser.parse_args()
+    STOCKADE, ENGINE = os.path.abspath(options.stockade), options.engine
+    return options.words
+
+
 def main():
-    wanted = sys.argv[1:]
+    wanted = arguments()
     passed = failed = skipped = 0
     for function in CASES:
         name = function.__name__

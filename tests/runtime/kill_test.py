@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Kills one of our processes at a random moment, many times: nothing may be left behind.
 
 The seed is printed; STOCKADE_SEED repeats a run, STOCKADE_KILLS sets the number of runs.

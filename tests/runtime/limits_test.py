@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """Limits: whatever the guest does, the sandbox ends by its limit, says why, and leaves nothing."""
 import os
 import signal
@@ -169,7 +169,7 @@ def forwarded_signals():
 @case
 def deadly_signals():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        status, _, err = signalled(number, "sleep 60; sleep 60")
+        status, _, err = signalled(number, "exec sleep 60")
         equal(status, 128 + number, err)
 
 

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """The policy as a user meets it: errors, audit lines, and links that point outside."""
 import json
 import os
@@ -26,7 +26,7 @@ def demonstration():
         with open(f"tree/{name}", "w") as file:
             file.write(name)
     with open("policy.json", "w") as file:
-        json.dump({"rules": [{"path": "/data/hidden", "access": "hide", "reason": "not yours"},
+        json.dump({"version": 1, "rules": [{"path": "/data/hidden", "access": "hide", "reason": "not yours"},
                              {"path": "/data/denied", "access": "deny", "reason": "ask first"}]},
                   file)
     options = ["--mount", "tree:/data:ro", "--policy", "policy.json", "--audit", "audit.json"]
@@ -50,7 +50,7 @@ def demonstration():
 @case
 def refusals_in_the_result():
     with open("policy.json", "w") as file:
-        json.dump({"rules": [{"path": os.getcwd() + "/secret", "access": "deny",
+        json.dump({"version": 1, "rules": [{"path": os.getcwd() + "/secret", "access": "deny",
                               "reason": "credentials"}]}, file)
     with open("secret", "w") as file:
         file.write("x")
@@ -103,7 +103,7 @@ def links_resolve_in_guest_terms():
 @case
 def empty_policy_and_default():
     with open("policy.json", "w") as file:
-        json.dump({"default": "hide", "rules": [
+        json.dump({"version": 1, "default": "hide", "rules": [
             {"path": "/usr", "access": "read"}, {"path": "/bin", "access": "read"},
             {"path": "/lib", "access": "read"}, {"path": "/lib64", "access": "read"}]}, file)
     with open("x", "w") as file:

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """An interactive session on a pty: sizes, job control, Ctrl-C, Ctrl-Z, and the terminal afterwards."""
 import fcntl
 import os
