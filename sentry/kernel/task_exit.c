@@ -91,7 +91,11 @@ static void hangup_if_orphaned(int pgid, const struct process *ignore)
 
 void process_check_orphans_locked(struct process *process)
 {
-    hangup_if_orphaned(process->pgid, process);
+    struct process *parent = process->parent;
+    /* Linux: kill_orphaned_pgrp: only a process that tied its group to the session can orphan it. */
+    if (parent && parent->pgid != process->pgid && parent->session == process->session) {
+        hangup_if_orphaned(process->pgid, process);
+    }
     struct process *child;
     TAILQ_FOREACH(child, &process->children, sibling_link)
     {
