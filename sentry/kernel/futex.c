@@ -273,7 +273,7 @@ static int apply_operation(struct task *task, uint64_t addr, uint32_t encoded, b
     int comparison = encoded >> 24 & 15;
     int argument = sign_extend_12(encoded >> 12 & 0xfff);
     int compare_to = sign_extend_12(encoded & 0xfff);
-    if (encoded & FUTEX_OP_OPARG_SHIFT << 28) {
+    if (encoded & (uint32_t)FUTEX_OP_OPARG_SHIFT << 28) {
         argument = (int)(1U << (argument & 31));
     }
     if (operation > FUTEX_OP_XOR || comparison > FUTEX_OP_CMP_GE) {
