@@ -202,7 +202,9 @@ static int open_by_type(struct inode *inode, struct file *file)
     case S_IFSOCK:
         return -ENXIO;
     case S_IFIFO:
-        if (own) { /* an inherited stream, opened again through /proc/self/fd */
+        /* An inherited stream, opened again through /proc/self/fd, opens itself; it is on no mounted file
+         * system. A FIFO with a name is a pipe, whatever open op its file system has. */
+        if (own && !inode->super->root) {
             return inode_open(inode, file);
         }
         return vfs_special.open_fifo ? vfs_special.open_fifo(inode, file) : -ENXIO;

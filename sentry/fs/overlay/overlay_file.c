@@ -13,6 +13,7 @@
 
 #include "sentry/fs/overlay/internal.h"
 #include "sentry/mm/uio.h"
+#include "sentry/vfs/special.h"
 
 struct overlay_file {
     _Atomic(struct file *) lower; /* reference */
@@ -158,7 +159,13 @@ int overlay_open(struct inode *inode, struct file *file)
         file->private_data = NULL;
         return 0;
     }
-    if (!S_ISREG(inode_load(inode->mode))) {
+    uint32_t mode = inode_load(inode->mode);
+    if (S_ISCHR(mode) || S_ISBLK(mode)) {
+        return vfs_special.open_device ?
+                   vfs_special.open_device(inode, inode->rdev, S_ISBLK(mode), file) :
+                   -ENXIO;
+    }
+    if (!S_ISREG(mode)) {
         return -ENXIO;
     }
     struct overlay_file *own = calloc(1, sizeof(*own));
