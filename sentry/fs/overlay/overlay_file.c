@@ -161,9 +161,9 @@ int overlay_open(struct inode *inode, struct file *file)
     }
     uint32_t mode = inode_load(inode->mode);
     if (S_ISCHR(mode) || S_ISBLK(mode)) {
-        return vfs_special.open_device ?
-                   vfs_special.open_device(inode, inode->rdev, S_ISBLK(mode), file) :
-                   -ENXIO;
+        return vfs_special.open_device
+                   ? vfs_special.open_device(inode, inode->rdev, S_ISBLK(mode), file)
+                   : -ENXIO;
     }
     if (!S_ISREG(mode)) {
         return -ENXIO;

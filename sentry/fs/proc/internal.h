@@ -130,7 +130,5 @@ int proc_follow_exe(struct proc_node *node, struct path *ret_path) must_check;
 int proc_follow_cwd(struct proc_node *node, struct path *ret_path) must_check;
 int proc_follow_root(struct proc_node *node, struct path *ret_path) must_check;
 
-/* Nanoseconds since the sandbox started, of a CLOCK_BOOTTIME time. */
-uint64_t proc_since_boot(uint64_t boottime_ns);
 #define PROC_HZ      100
 #define PROC_TICK_NS (1000000000ULL / PROC_HZ)

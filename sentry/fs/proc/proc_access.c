@@ -5,11 +5,9 @@
 #include <errno.h>
 #include <linux/capability.h>
 
-#include "sentry/core/clock.h"
 #include "sentry/core/cred.h"
 #include "sentry/core/current.h"
 #include "sentry/fs/proc/internal.h"
-#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 
@@ -126,11 +124,4 @@ void proc_owner(struct proc_node *node, uint32_t *ret_uid, uint32_t *ret_gid)
         *ret_gid = task->cred->egid;
     }
     mutex_unlock(&kernel_lock);
-}
-
-uint64_t proc_since_boot(uint64_t boottime_ns)
-{
-    uint64_t age = clock_monotonic_ns() - kernel.boot_monotonic_ns;
-    uint64_t boot = clock_ns(CLOCK_BOOTTIME) - age;
-    return boottime_ns > boot ? boottime_ns - boot : 0;
 }

@@ -44,7 +44,7 @@ static void take_times(struct system_times *ret)
 
 static uint64_t uptime_ns(void)
 {
-    return clock_monotonic_ns() - kernel.boot_monotonic_ns;
+    return clock_ns(CLOCK_BOOTTIME);
 }
 
 static uint64_t idle_ns(const struct system_times *times)

@@ -209,7 +209,7 @@ int proc_show_stat(struct proc_node *node, struct text *out)
     text_printf(out, "%llu %llu %lld %lld %d %d %u 0 %llu ", ull(ticks(s.user_ns)),
                 ull(ticks(s.system_ns)), (long long)ticks(s.child_user_ns),
                 (long long)ticks(s.child_system_ns), priority_of(&s), s.nice, s.threads,
-                ull(ticks(proc_since_boot(s.start_ns))));
+                ull(ticks(s.start_ns)));
     text_printf(out, "%llu %llu %llu %llu %llu %llu ", ull(mm != NULL ? mm->total_bytes : 0),
                 ull(pages), ull(s.limits[RLIMIT_RSS].rlim_cur), ull(shown ? mm->start_code : 0),
                 ull(shown ? mm->end_code : 0), ull(shown ? mm->start_stack : 0));
