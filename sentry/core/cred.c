@@ -38,7 +38,9 @@ struct cred *cred_copy(const struct cred *cred)
     if (!copy) {
         return NULL;
     }
-    *copy = *cred;
+    /* Everything but the count, which others change. */
+    const size_t head = offsetof(struct cred, uid);
+    memcpy((char *)copy + head, (const char *)cred + head, sizeof(*copy) - head);
     refcount_init(&copy->ref);
     copy->groups = NULL;
     copy->group_count = 0;

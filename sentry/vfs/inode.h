@@ -129,13 +129,13 @@ struct inode {
 
     /* Under lock; mode's type bits never change. Permission checks read mode, ids, link count, size
      * and flags without the lock: write those with inode_store(). */
-    uint32_t mode;
-    uint32_t uid, gid;
-    uint32_t nlink;
-    uint64_t size;
+    _Atomic uint32_t mode;
+    _Atomic uint32_t uid, gid;
+    _Atomic uint32_t nlink;
+    _Atomic uint64_t size;
     uint64_t blocks;
     struct timespec atime, mtime, ctime, btime;
-    uint32_t flags; /* INODE_* */
+    _Atomic uint32_t flags; /* INODE_* */
 
     _Atomic int64_t atime_valid_until;  /* second until which relatime has nothing to do */
     atomic_int write_openers;           /* >0: open for writing; <0: being executed (ETXTBSY) */
@@ -171,8 +171,8 @@ struct super {
 };
 
 /* A field of struct inode, written under the lock and read without it. */
-#define inode_store(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
-#define inode_load(field)         __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define inode_store(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+#define inode_load(field)         atomic_load_explicit(&(field), memory_order_relaxed)
 
 /* Sets ref 1, a new anonymous device number and next_ino 2; root stays NULL for the caller to fill.
  */

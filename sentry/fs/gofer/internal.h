@@ -61,7 +61,7 @@ struct gofer_node {
         *parent; /* under table_lock: a place where it was found; reference; NULL: root */
     char *name;  /* under table_lock; owned */
     _Atomic uint64_t valid_until; /* CLOCK_MONOTONIC ns; UINT64_MAX: for ever */
-    uint32_t blksize;
+    _Atomic uint32_t blksize;
     char *target; /* of a symbolic link, cached; under the inode lock; owned */
 
     /* directories */
