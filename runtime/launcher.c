@@ -262,13 +262,16 @@ static int start_sentry(struct launcher *l, const struct view *view, const struc
     return process_start_sentry(&config, &l->sentry);
 }
 
-static int start_all(struct launcher *l, const struct view *view)
+static int start_all(struct launcher *l, struct view *view)
 {
     struct plumbing p = {-1, -1, -1, -1, {-1, -1, -1}, -1, -1, -1};
     struct policy *policy = NULL;
     int error = open_files(l, &p);
     if (error == 0) {
         error = policy_setup(l->options, l->report, &policy);
+    }
+    if (error == 0) {
+        view_apply_policy(view, policy);
     }
     if (error == 0) {
         error = open_channels(l, &p);
@@ -478,7 +481,7 @@ static void launcher_init(struct launcher *l, const struct run_options *options,
     l->next_sample_ns = l->start_ns + 20000000ULL;
 }
 
-void launcher_run(const struct run_options *options, const struct view *view, struct report *report)
+void launcher_run(const struct run_options *options, struct view *view, struct report *report)
 {
     struct launcher l;
     launcher_init(&l, options, report);

@@ -12,5 +12,4 @@
  * Runs the sandbox and returns when every process of it is gone. The outcome, also a failure of
  * stockade itself, stands in the report; error lines have been printed.
  */
-void launcher_run(const struct run_options *options, const struct view *view,
-                  struct report *report);
+void launcher_run(const struct run_options *options, struct view *view, struct report *report);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gofer/files/policy.h"
 #include "runtime/parse.h"
 
 static struct sentry_mount *add(struct view *view, enum sentry_mount_kind kind, const char *path)
@@ -217,6 +218,34 @@ static int check_rootfs(const char *path)
         return -EINVAL;
     }
     return 0;
+}
+
+static bool is_hidden(const struct policy *policy, const char *path)
+{
+    struct policy_verdict verdict = {.access = GOFER_ACCESS_WRITE};
+    uint64_t *state = calloc(policy_state_size(policy) + 1, sizeof(*state));
+    if (state != NULL) {
+        policy_state_path(policy, path, state);
+        policy_judge(policy, state, &verdict);
+        free(state);
+    }
+    return verdict.access == GOFER_ACCESS_HIDE && !verdict.passage;
+}
+
+void view_apply_policy(struct view *view, const struct policy *policy)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < view->mount_count; i++) {
+        struct sentry_mount mount = view->mounts[i];
+        if (mount.kind == SENTRY_MOUNT_GOFER && is_hidden(policy, mount.path)) {
+            if (strcmp(mount.path, view->cwd) != 0) {
+                continue;
+            }
+            mount.kind = SENTRY_MOUNT_DIRECTORY;
+        }
+        view->mounts[kept++] = mount;
+    }
+    view->mount_count = kept;
 }
 
 int view_build(const struct run_options *options, struct view *ret_view)

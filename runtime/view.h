@@ -27,5 +27,13 @@ struct view {
     bool failed;     /* out of memory while building */
 };
 
+struct policy;
+
+/*
+ * Takes away the mounts whose root the policy hides: the guest does not see them at all. The
+ * current directory stays as an empty directory, so that the program can start in it.
+ */
+void view_apply_policy(struct view *view, const struct policy *policy);
+
 /* 0, or -EINVAL after an error was printed. */
 int view_build(const struct run_options *options, struct view *ret_view) must_check;
