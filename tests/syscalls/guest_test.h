@@ -6,7 +6,7 @@
  * directory), is killed after 10 s, and whatever it leaves behind is killed and removed.
  * A failed CHECK ends the case. Programs pass on Linux first; then they run inside the sandbox.
  *
- *   program [--list] [--no-fork] [case ...]
+ *   program [--list] [--no-fork] [case ...]     --no-fork: in this process, to debug a single case
  *   prints   ok NAME | FAIL NAME file:line: text | skip NAME: reason
  *   ends     N passed, N failed, N skipped        status 0 if nothing failed
  */

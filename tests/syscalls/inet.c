@@ -98,6 +98,9 @@ TEST_CASE(nonblocking_connect)
     struct sockaddr_in a = loopback(port);
     int fd = inet_socket(SOCK_STREAM | SOCK_NONBLOCK);
     int result = connect(fd, (struct sockaddr *)&a, sizeof(a));
+    if (result < 0 && errno == ENETUNREACH) {
+        SKIP("loopback is down");
+    }
     CHECK(result == 0 || errno == EINPROGRESS);
     struct pollfd p = {.fd = fd, .events = POLLOUT};
     CHECK_EQ(poll(&p, 1, 5000), 1);
