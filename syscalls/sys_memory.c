@@ -246,10 +246,16 @@ long sys_membarrier(struct task *task, const struct syscall_args *args)
     case REGISTER_GLOBAL_EXPEDITED:
     case REGISTER_PRIVATE_EXPEDITED:
     case REGISTER_PRIVATE_SYNC_CORE:
-        task->membarrier_registered = true;
+        mm_lock(task->mm);
+        task->mm->membarrier |= (unsigned)arg_int(args, 0);
+        mm_unlock(task->mm);
         return 0;
     case PRIVATE_EXPEDITED:
     case PRIVATE_SYNC_CORE:
+        if (!(task->mm->membarrier & (unsigned)arg_int(args, 0) << 1)) {
+            return -EPERM; /* not registered */
+        }
+        /* fall through */
     case GLOBAL:
     case GLOBAL_EXPEDITED: {
         /* Every thread that runs guest code is taken out of it: a full barrier on its CPU. */

@@ -71,6 +71,11 @@ struct clone3_args {
         set_tid_size, cgroup;
 };
 
+long sys_unshare(struct task *task, const struct syscall_args *args)
+{
+    return task_unshare(task, args->arg[0]);
+}
+
 long sys_clone3(struct task *task, const struct syscall_args *args)
 {
     struct clone3_args in;

@@ -14,7 +14,7 @@
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
-#define STAT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
+#define STAT_FLAGS             (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
 #define SECURE_NO_SETUID_FIXUP 4U
 
 static long put_stat(struct inode *inode, uint64_t addr)
@@ -134,13 +134,17 @@ long sys_statx(struct task *task, const struct syscall_args *args)
     return put_statx(lookup_inode(&found, file), file ? NULL : &found, arg_u64(args, 4));
 }
 
-static long put_statfs(struct super *super, const struct mount *mount, uint64_t addr)
+static long put_statfs(const struct inode *inode, const struct mount *mount, uint64_t addr)
 {
     struct statfs value;
     memset(&value, 0, sizeof(value));
-    int error = super_statfs(super, &value);
+    int error = super_statfs(inode->super, &value);
     if (error < 0) {
         return error;
+    }
+    if (!mount && (S_ISFIFO(inode->mode) || S_ISSOCK(inode->mode))) {
+        /* Linux keeps these on file systems of their own: pipefs and sockfs. */
+        value.f_type = S_ISFIFO(inode->mode) ? 0x50495045 : 0x534f434b;
     }
     value.f_flags = 0x20; /* Linux: ST_VALID */
     if (mount) {
@@ -160,7 +164,7 @@ long sys_statfs(struct task *task, const struct syscall_args *args)
     if (error < 0) {
         return error;
     }
-    return put_statfs(path_inode(&found)->super, found.mount, arg_u64(args, 1));
+    return put_statfs(path_inode(&found), found.mount, arg_u64(args, 1));
 }
 
 long sys_fstatfs(struct task *task, const struct syscall_args *args)
@@ -169,7 +173,7 @@ long sys_fstatfs(struct task *task, const struct syscall_args *args)
     if (!file) {
         return -EBADF;
     }
-    return put_statfs(file->inode->super, file->path.mount, arg_u64(args, 1));
+    return put_statfs(file->inode, file->path.mount, arg_u64(args, 1));
 }
 
 struct ustat_search {

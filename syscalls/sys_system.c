@@ -70,7 +70,7 @@ long sys_sysinfo(struct task *task, const struct syscall_args *args)
     uint64_t total = 0;
     uint64_t available = 0;
     kernel_memory(&total, &available);
-    info.uptime = (long)((clock_monotonic_ns() - kernel.boot_monotonic_ns) / NSEC_PER_SEC);
+    info.uptime = (long)(clock_ns(CLOCK_BOOTTIME) / NSEC_PER_SEC);
     info.totalram = total;
     info.freeram = available;
     info.mem_unit = 1;

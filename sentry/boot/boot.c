@@ -81,7 +81,7 @@ static void host_facts(const struct sentry_config *config)
         kernel.host_memory_bytes = (uint64_t)info.totalram * info.mem_unit;
         mm_overcommit_limit = kernel.host_memory_bytes + (uint64_t)info.totalswap * info.mem_unit;
     }
-    kernel.boot_time_ns = clock_ns(CLOCK_REALTIME);
+    kernel.boot_time_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
     kernel.boot_monotonic_ns = clock_monotonic_ns();
     ignore_result(getrandom(kernel.boot_id, sizeof(kernel.boot_id), 0));
     kernel.limits.memory_bytes = config->limits.memory;

@@ -110,6 +110,7 @@ int job_new_session(struct task *task)
         old = process->session;
         process->session = session;
         process->pgid = process->tgid;
+        process->gave_up_tty = false;
     }
     mutex_unlock(&kernel_lock);
     session_unref(old);

@@ -28,7 +28,7 @@ struct kernel {
     uint32_t cpu_highest;    /* the highest possible CPU number */
     uint8_t cpu_mask[128];   /* host CPU numbers */
     uint64_t host_memory_bytes;
-    uint64_t boot_time_ns;   /* CLOCK_REALTIME at start */
+    uint64_t boot_time_ns;   /* CLOCK_REALTIME when CLOCK_BOOTTIME was 0: the guest sees the host's clocks */
     uint64_t boot_monotonic_ns;
     struct kernel_limits limits;
     uint8_t boot_id[16];

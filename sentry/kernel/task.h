@@ -59,6 +59,7 @@ struct process {
     int pgid;                                  /* (K) */
     struct session *session;                   /* (K) reference */
     enum process_state state;                  /* (K) */
+    bool gave_up_tty;                          /* (K) TIOCNOTTY by one that leads no session */
     bool did_exec;                             /* (K) setpgid by the parent then fails */
     bool is_subreaper, has_subreaper;          /* (K) */
     int exit_signal;                           /* (K) sent to the parent; 0 none */
@@ -151,7 +152,7 @@ struct task {
     uint32_t sched_policy, sched_priority;
     uint64_t timer_slack_ns;
     int ioprio;
-    bool membarrier_registered, thp_disabled;
+    bool thp_disabled;
     bool forked;                  /* PF_FORKNOEXEC */
     void *initial_xstate;         /* loaded when the thread starts; owned */
 };

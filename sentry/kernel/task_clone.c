@@ -22,6 +22,10 @@
 #define CLONE_CLEAR_SIGHAND 0x100000000ULL
 #endif
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
 #define CLONE_NAMESPACES                                                                           \
     (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |     \
      CLONE_NEWCGROUP)
@@ -198,6 +202,7 @@ static int publish_locked(struct task *parent, struct task *child,
         process->leader = task_ref(child);
         process->pgid = parent->process->pgid;
         process->session = session_ref(parent->process->session);
+        process->gave_up_tty = parent->process->gave_up_tty;
         bool sibling = request->flags & CLONE_PARENT;
         process->parent = sibling ? parent->process->parent : parent->process;
         if (sibling) {
@@ -351,4 +356,52 @@ long task_clone(struct task *parent, const struct clone_request *request)
         wait_for_vfork(parent);
     }
     return tid;
+}
+
+int task_unshare(struct task *task, uint64_t flags)
+{
+    const uint64_t known = CLONE_NAMESPACES | CLONE_THREAD | CLONE_FS | CLONE_SIGHAND | CLONE_VM |
+                           CLONE_FILES | CLONE_SYSVSEM | CLONE_NEWTIME;
+    if (flags & ~known) {
+        return -EINVAL;
+    }
+    if (flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) {
+        mutex_lock(&kernel_lock);
+        bool alone = task->process->thread_count == 1;
+        mutex_unlock(&kernel_lock);
+        if (!alone) {
+            return -EINVAL;
+        }
+    }
+    if (flags & (CLONE_NAMESPACES | CLONE_NEWTIME)) {
+        return -EPERM;
+    }
+    struct fd_table *fds = NULL;
+    struct fs_context *fs = NULL;
+    if (flags & CLONE_FILES) {
+        int result = fd_table_copy(task->fds, UINT32_MAX, &fds);
+        if (result != 0) {
+            return result;
+        }
+    }
+    if ((flags & CLONE_FS) && !(fs = fs_context_copy(task->fs))) {
+        if (fds) {
+            fd_table_unref(fds);
+        }
+        return -ENOMEM;
+    }
+    mutex_lock(&kernel_lock);
+    struct fd_table *old_fds = fds ? task->fds : NULL;
+    struct fs_context *old_fs = fs ? task->fs : NULL;
+    task->fds = fds ? fds : task->fds;
+    task->fs = fs ? fs : task->fs;
+    mutex_unlock(&kernel_lock);
+    current.fs = task->fs;
+    if (old_fds) {
+        fd_table_unref(old_fds);
+    }
+    if (old_fs) {
+        fs_context_unref(old_fs);
+    }
+    return 0;
 }

@@ -21,5 +21,8 @@ struct clone_request {
  * sleeps until the child execs or exits. */
 long task_clone(struct task *parent, const struct clone_request *request) must_check;
 
+/* unshare(2): the caller gets copies of its own of what flags name. -EPERM for namespaces. */
+int task_unshare(struct task *task, uint64_t flags) must_check;
+
 /* Makes a pidfd file for CLONE_PIDFD; set at boot. */
 extern int (*kernel_install_pidfd)(struct task *installer, struct task *target, int *ret_fd);

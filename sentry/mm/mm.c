@@ -182,6 +182,7 @@ int mm_fork(struct mm *parent, struct mm **ret_mm)
         child->limit_memlock = parent->limit_memlock;
         child->limit_stack = parent->limit_stack;
         child->dumpable = parent->dumpable;
+        child->membarrier = parent->membarrier;
         child->vdso = parent->vdso;
         memcpy(child->auxv, parent->auxv, sizeof(child->auxv));
         child->auxv_count = parent->auxv_count;

@@ -345,7 +345,7 @@ int64_t file_seek(struct file *file, int64_t offset, int whence)
     if ((file->mode & FILE_PATH) != 0) {
         return -EBADF;
     }
-    if (file_is_stream(file)) {
+    if (file_is_stream(file) && !file->ops->seek) {
         return -ESPIPE;
     }
     if (whence < SEEK_SET || whence > SEEK_HOLE) {

@@ -88,3 +88,10 @@ int file_describe(struct file *file, struct text *text)
     }
     return text->failed ? -ENOMEM : 0;
 }
+
+int64_t file_seek_nothing(struct file *file, int64_t offset, int whence)
+{
+    (void)offset;
+    (void)whence;
+    return (int64_t)file->position;
+}

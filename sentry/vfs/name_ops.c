@@ -331,13 +331,13 @@ int vfs_unlink(const struct path *start, const char *text, bool directory)
     }
     if (error == 0) {
         victim = inode_ref(atomic_load(&dentry->inode));
+        if (!directory) { /* Linux: fsnotify_link_count comes before IN_DELETE_SELF */
+            vfs_notify_inode(victim, IN_ATTRIB, 0, NULL);
+        }
         dentry_removed(dentry);
     }
     mutex_unlock(&dir->lock);
     if (error == 0) {
-        if (!directory) {
-            vfs_notify_inode(victim, IN_ATTRIB, 0, NULL);
-        }
         vfs_notify_name(dir, name, victim, IN_DELETE);
     }
     dentry_unref(dentry);

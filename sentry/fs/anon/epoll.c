@@ -508,6 +508,7 @@ static void epoll_show_fdinfo(struct file *file, struct text *text)
 }
 
 static const struct file_ops epoll_file_ops = {
+    .seek = file_seek_nothing,
     .poll = epoll_file_poll,
     .wait_queue = epoll_wait_queue,
     .release = epoll_release,

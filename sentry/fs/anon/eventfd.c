@@ -105,6 +105,7 @@ static void eventfd_release(struct file *file)
 }
 
 static const struct file_ops eventfd_file_ops = {
+    .seek = file_seek_nothing,
     .read = eventfd_read,
     .write = eventfd_write,
     .poll = eventfd_poll,

@@ -455,6 +455,7 @@ static void inotify_show_fdinfo(struct file *file, struct text *text)
 }
 
 static const struct file_ops inotify_file_ops = {
+    .seek = file_seek_nothing,
     .read = inotify_read,
     .poll = inotify_poll,
     .wait_queue = inotify_wait_queue,

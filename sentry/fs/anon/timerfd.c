@@ -258,6 +258,7 @@ static void timerfd_show_fdinfo(struct file *file, struct text *text)
 }
 
 static const struct file_ops timerfd_file_ops = {
+    .seek = file_seek_nothing,
     .read = timerfd_read,
     .poll = timerfd_poll,
     .wait_queue = timerfd_wait_queue,

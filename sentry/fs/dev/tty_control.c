@@ -109,9 +109,10 @@ int tty_drop_controlling(struct tty *tty)
     if (!is_controlling(tty)) {
         return -ENOTTY;
     }
-    /* DIFFERS: a process that is no leader cannot let go of the terminal for itself alone. */
     if (tty_hooks.is_leader()) {
         tty_disassociate(tty, false);
+    } else {
+        tty_hooks.give_up();
     }
     return 0;
 }

@@ -17,6 +17,8 @@ struct tty_hooks {
     bool (*is_leader)(void);
     /* The controlling terminal of the caller's session, with a reference, or NULL. */
     struct tty *(*session_tty)(void);
+    /* The calling process alone no longer has it (TIOCNOTTY by one that is no leader). */
+    void (*give_up)(void);
     /* Makes tty (which a reference was taken for) the terminal of the caller's session. */
     void (*take_session)(struct tty *tty);
     /* Session sid no longer has tty; true when it had (its reference is then the caller's). */

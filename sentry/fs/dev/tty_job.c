@@ -44,12 +44,20 @@ static struct tty *hook_session_tty(void)
         return NULL;
     }
     mutex_lock(&kernel_lock);
-    struct tty *tty = current_task()->process->session->tty;
+    struct process *process = current_task()->process;
+    struct tty *tty = process->gave_up_tty ? NULL : process->session->tty;
     if (tty) {
         tty_ref(tty);
     }
     mutex_unlock(&kernel_lock);
     return tty;
+}
+
+static void hook_give_up(void)
+{
+    mutex_lock(&kernel_lock);
+    current_task()->process->gave_up_tty = true;
+    mutex_unlock(&kernel_lock);
 }
 
 static bool hook_session_tty_is(const struct tty *tty)
@@ -171,6 +179,7 @@ void tty_init(void)
         .group = hook_group,
         .is_leader = hook_is_leader,
         .session_tty = hook_session_tty,
+    .give_up = hook_give_up,
         .take_session = hook_take_session,
         .drop_session = hook_drop_session,
         .group_session = hook_group_session,
