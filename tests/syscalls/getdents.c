@@ -54,7 +54,7 @@ TEST_CASE(errors)
     CHECK_ERRNO(read(dir, buffer, 1), EISDIR);
 }
 
-TEST_CASE(five_thousand_while_deleting)
+TEST_CASE_SLOW(five_thousand_while_deleting)
 {
     char name[32];
     int count = 0;

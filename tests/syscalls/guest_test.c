@@ -18,7 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/time.h>
 
-enum { CASE_SKIPPED = 77, CASE_FAILED = 99, CASE_SECONDS = 10 };
+enum { CASE_SKIPPED = 77, CASE_FAILED = 99 };
 
 static struct guest_case *cases;
 static struct guest_case **cases_end = &cases;
@@ -384,7 +384,7 @@ static int run_forked(struct guest_case *c)
         guest_fail(__FILE__, __LINE__, "fork: errno %d", errno);
     }
     setpgid(pid, pid);
-    alarm(CASE_SECONDS);
+    alarm(c->seconds);
     int status = 0;
     while (waitpid(pid, &status, 0) < 0) {
         if (timed_out) {

@@ -3,8 +3,9 @@
  *
  * A program is one .c file with TEST_CASE(name) { ... } bodies; main() stands in guest_test.c. Each
  * case runs in a forked child (own process group, default signals, umask 022, fresh empty working
- * directory), is killed after 10 s, and whatever it leaves behind is killed and removed.
- * A failed CHECK ends the case. Programs pass on Linux first; then they run inside the sandbox.
+ * directory), is killed after 10 s (TEST_CASE_SLOW: 60 s), and whatever it leaves behind is killed
+ * and removed. A failed CHECK ends the case. Programs pass on Linux first; then they run inside the
+ * sandbox.
  *
  *   program [--list] [--no-fork] [case ...]     --no-fork: in this process, to debug a single case
  *   prints   ok NAME | FAIL NAME file:line: text | skip NAME: reason
@@ -34,6 +35,7 @@
 struct guest_case {
     const char *name;
     void (*run)(void);
+    unsigned seconds;
     struct guest_case *next;
 };
 
@@ -46,11 +48,15 @@ struct guest_helper {
 void guest_register_case(struct guest_case *c);
 void guest_register_helper(struct guest_helper *h);
 
-#define TEST_CASE(id)                                                                              \
+#define TEST_CASE(id) TEST_CASE_LIMITED(id, 10)
+/* For the few cases that need much CPU time or many files: ten seconds may not do on a busy host.
+ */
+#define TEST_CASE_SLOW(id) TEST_CASE_LIMITED(id, 60)
+#define TEST_CASE_LIMITED(id, limit)                                                               \
     static void case_##id(void);                                                                   \
     __attribute__((constructor)) static void register_case_##id(void)                              \
     {                                                                                              \
-        static struct guest_case entry = {#id, case_##id, NULL};                                   \
+        static struct guest_case entry = {#id, case_##id, limit, NULL};                            \
         guest_register_case(&entry);                                                               \
     }                                                                                              \
     static void case_##id(void)

@@ -222,7 +222,7 @@ TEST_CASE(flags_of_add_watch)
     expect(w, IN_IGNORED, "");
 }
 
-TEST_CASE(overflow)
+TEST_CASE_SLOW(overflow)
 {
     char text[32];
     long limit = 16384;

@@ -90,7 +90,7 @@ TEST_CASE(address_space)
     CHECK_ERRNO(mremap(p, 16UL << 20, 128UL << 20, MREMAP_MAYMOVE), ENOMEM);
 }
 
-TEST_CASE(cpu_seconds)
+TEST_CASE_SLOW(cpu_seconds)
 {
     pid_t pid = guest_fork();
     if (pid == 0) {

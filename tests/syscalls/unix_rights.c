@@ -159,7 +159,7 @@ TEST_CASE(stream_reads_do_not_cross_descriptors)
     CHECK_EQ(recv(pair[1], buffer, sizeof(buffer), 0), 2);
 }
 
-TEST_CASE(cycles_are_collected)
+TEST_CASE_SLOW(cycles_are_collected)
 {
     /* A socket sent over itself and closed can never be received: it must not pile up. */
     for (int i = 0; i < 300; i++) {
