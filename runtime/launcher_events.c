@@ -101,6 +101,12 @@ static void handle_exec_failed(struct launcher *launcher, const struct control_m
 {
     int error = message->value < 0 ? -message->value : message->value;
     const char *program = launcher->options->argv[0];
+    if (error == ESRCH) {
+        /* The engine's word for a stub that somebody killed: no fault of the program. */
+        report_fail(launcher->report, "the process of %s was killed while it started", program);
+        launcher_end(launcher, LIMIT_GRACE_MS);
+        return;
+    }
     launcher->report->exec_error = error != 0 ? error : EIO;
     if (text[0] != 0) {
         report_fail(launcher->report, "cannot run %s: %s", program, text);
@@ -116,6 +122,12 @@ static void handle_limit(struct launcher *launcher, const struct control_message
                          const char *text)
 {
     bool fatal = message->value != 0;
+    if (strcmp(message->name, "stub") == 0) {
+        /* No limit of the user's: a process of ours was killed. */
+        report_fail(launcher->report, "%s", text);
+        launcher_end(launcher, LIMIT_GRACE_MS);
+        return;
+    }
     char detail[512];
     snprintf(detail, sizeof(detail), "%s limit reached: %s", message->name,
              text[0] != 0 ? text : "no more is allowed");

@@ -178,10 +178,13 @@ int report_status(const struct report *report)
     if (report->exec_error != 0) {
         return report->exec_error == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
+    if (report->error != NULL) {
+        return STATUS_FAILED;
+    }
     if (report->ended_by_signal != 0) {
         return 128 + report->ended_by_signal;
     }
-    if (report->error != NULL || !report->exited) {
+    if (!report->exited) {
         return STATUS_FAILED;
     }
     if (WIFSIGNALED(report->wait_status)) {

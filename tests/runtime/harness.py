@@ -111,7 +111,7 @@ def wait_gone(pids, seconds=5):
     """True when none of the (pid, start time) pairs is alive any more."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if not [p for p in pids if start_time(p[0]) == p[1]]:
+        if not [p for p in pids if p[1] is not None and start_time(p[0]) == p[1]]:
             return True
         time.sleep(0.01)
     return False
