@@ -172,6 +172,10 @@ static int build_image(struct task *task, const struct exec_request *request,
         }
     }
     program_fini(&program);
+    if (result == PLATFORM_DEAD && kernel_limit_hit) {
+        /* The new stub, or the engine's own, is gone: that is no answer for the guest. */
+        kernel_limit_hit("stub", "a stub process was killed from outside", true);
+    }
     if (result != 0) {
         image->mm = mm_unref(image->mm);
         cred_unref(image->cred);
