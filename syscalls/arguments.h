@@ -1,8 +1,9 @@
 /*
- * arguments.h: what an argument of a system call is, and the macros that table.def rows are made of.
+ * arguments.h: what an argument of a system call is, and the macros that table.def rows are made
+ * of.
  *
- * FD(fd) expands to {ARG_FD, "fd"}. Only the table (syscall_table.c) expands rows; strace, coverage and
- * the support list read the types. The short macro names are why this header is included last.
+ * FD(fd) expands to {ARG_FD, "fd"}. Only the table (syscall_table.c) expands rows; strace, coverage
+ * and the support list read the types. The short macro names are why this header is included last.
  */
 #pragma once
 
@@ -58,45 +59,171 @@ struct syscall_argument {
     const char *name;
 };
 
-#define FD(n)            {ARG_FD, #n}
-#define DIRFD(n)         {ARG_DIRFD, #n}
-#define PATH(n)          {ARG_PATH, #n}
-#define STRING(n)        {ARG_STRING, #n}
-#define STRING_ARRAY(n)  {ARG_STRING_ARRAY, #n}
-#define IN_BUF(n)        {ARG_IN_BUF, #n}
-#define OUT_BUF(n)       {ARG_OUT_BUF, #n}
-#define IOVEC(n)         {ARG_IOVEC, #n}
-#define PTR(n)           {ARG_PTR, #n}
-#define SIZE(n)          {ARG_SIZE, #n}
-#define OFFSET(n)        {ARG_OFFSET, #n}
-#define INT(n)           {ARG_INT, #n}
-#define UINT(n)          {ARG_UINT, #n}
-#define HEX(n)           {ARG_HEX, #n}
-#define MODE(n)          {ARG_MODE, #n}
-#define ID(n)            {ARG_ID, #n}
-#define PID(n)           {ARG_PID, #n}
-#define SIGNAL(n)        {ARG_SIGNAL, #n}
-#define SIGSET(n)        {ARG_SIGSET, #n}
-#define TIMESPEC(n)      {ARG_TIMESPEC, #n}
-#define SOCKADDR(n)      {ARG_SOCKADDR, #n}
-#define OPEN_FLAGS(n)    {ARG_OPEN_FLAGS, #n}
-#define AT_FLAGS(n)      {ARG_AT_FLAGS, #n}
-#define MSG_FLAGS(n)     {ARG_MSG_FLAGS, #n}
-#define ACCESS_MODE(n)   {ARG_ACCESS_MODE, #n}
-#define CLOCK(n)         {ARG_CLOCK, #n}
-#define RESOURCE(n)      {ARG_RESOURCE, #n}
-#define WAIT_OPTIONS(n)  {ARG_WAIT_OPTIONS, #n}
-#define SOCKET_FAMILY(n) {ARG_SOCKET_FAMILY, #n}
-#define SOCKET_TYPE(n)   {ARG_SOCKET_TYPE, #n}
-#define PROT(n)          {ARG_PROT, #n}
-#define MAP_FLAGS(n)     {ARG_MAP_FLAGS, #n}
-#define MREMAP_FLAGS(n)  {ARG_MREMAP_FLAGS, #n}
-#define MSYNC_FLAGS(n)   {ARG_MSYNC_FLAGS, #n}
-#define MADVICE(n)       {ARG_MADVICE, #n}
-#define WHENCE(n)        {ARG_WHENCE, #n}
-#define SIGPROC_HOW(n)   {ARG_SIGPROC_HOW, #n}
-#define PRCTL(n)         {ARG_PRCTL, #n}
-#define IOCTL(n)         {ARG_IOCTL, #n}
-#define FUTEX_OP(n)      {ARG_FUTEX_OP, #n}
-#define FCNTL(n)         {ARG_FCNTL, #n}
-#define CLONE_FLAGS(n)   {ARG_CLONE_FLAGS, #n}
+#define FD(n)                                                                                      \
+    {                                                                                              \
+        ARG_FD, #n                                                                                 \
+    }
+#define DIRFD(n)                                                                                   \
+    {                                                                                              \
+        ARG_DIRFD, #n                                                                              \
+    }
+#define PATH(n)                                                                                    \
+    {                                                                                              \
+        ARG_PATH, #n                                                                               \
+    }
+#define STRING(n)                                                                                  \
+    {                                                                                              \
+        ARG_STRING, #n                                                                             \
+    }
+#define STRING_ARRAY(n)                                                                            \
+    {                                                                                              \
+        ARG_STRING_ARRAY, #n                                                                       \
+    }
+#define IN_BUF(n)                                                                                  \
+    {                                                                                              \
+        ARG_IN_BUF, #n                                                                             \
+    }
+#define OUT_BUF(n)                                                                                 \
+    {                                                                                              \
+        ARG_OUT_BUF, #n                                                                            \
+    }
+#define IOVEC(n)                                                                                   \
+    {                                                                                              \
+        ARG_IOVEC, #n                                                                              \
+    }
+#define PTR(n)                                                                                     \
+    {                                                                                              \
+        ARG_PTR, #n                                                                                \
+    }
+#define SIZE(n)                                                                                    \
+    {                                                                                              \
+        ARG_SIZE, #n                                                                               \
+    }
+#define OFFSET(n)                                                                                  \
+    {                                                                                              \
+        ARG_OFFSET, #n                                                                             \
+    }
+#define INT(n)                                                                                     \
+    {                                                                                              \
+        ARG_INT, #n                                                                                \
+    }
+#define UINT(n)                                                                                    \
+    {                                                                                              \
+        ARG_UINT, #n                                                                               \
+    }
+#define HEX(n)                                                                                     \
+    {                                                                                              \
+        ARG_HEX, #n                                                                                \
+    }
+#define MODE(n)                                                                                    \
+    {                                                                                              \
+        ARG_MODE, #n                                                                               \
+    }
+#define ID(n)                                                                                      \
+    {                                                                                              \
+        ARG_ID, #n                                                                                 \
+    }
+#define PID(n)                                                                                     \
+    {                                                                                              \
+        ARG_PID, #n                                                                                \
+    }
+#define SIGNAL(n)                                                                                  \
+    {                                                                                              \
+        ARG_SIGNAL, #n                                                                             \
+    }
+#define SIGSET(n)                                                                                  \
+    {                                                                                              \
+        ARG_SIGSET, #n                                                                             \
+    }
+#define TIMESPEC(n)                                                                                \
+    {                                                                                              \
+        ARG_TIMESPEC, #n                                                                           \
+    }
+#define SOCKADDR(n)                                                                                \
+    {                                                                                              \
+        ARG_SOCKADDR, #n                                                                           \
+    }
+#define OPEN_FLAGS(n)                                                                              \
+    {                                                                                              \
+        ARG_OPEN_FLAGS, #n                                                                         \
+    }
+#define AT_FLAGS(n)                                                                                \
+    {                                                                                              \
+        ARG_AT_FLAGS, #n                                                                           \
+    }
+#define MSG_FLAGS(n)                                                                               \
+    {                                                                                              \
+        ARG_MSG_FLAGS, #n                                                                          \
+    }
+#define ACCESS_MODE(n)                                                                             \
+    {                                                                                              \
+        ARG_ACCESS_MODE, #n                                                                        \
+    }
+#define CLOCK(n)                                                                                   \
+    {                                                                                              \
+        ARG_CLOCK, #n                                                                              \
+    }
+#define RESOURCE(n)                                                                                \
+    {                                                                                              \
+        ARG_RESOURCE, #n                                                                           \
+    }
+#define WAIT_OPTIONS(n)                                                                            \
+    {                                                                                              \
+        ARG_WAIT_OPTIONS, #n                                                                       \
+    }
+#define SOCKET_FAMILY(n)                                                                           \
+    {                                                                                              \
+        ARG_SOCKET_FAMILY, #n                                                                      \
+    }
+#define SOCKET_TYPE(n)                                                                             \
+    {                                                                                              \
+        ARG_SOCKET_TYPE, #n                                                                        \
+    }
+#define PROT(n)                                                                                    \
+    {                                                                                              \
+        ARG_PROT, #n                                                                               \
+    }
+#define MAP_FLAGS(n)                                                                               \
+    {                                                                                              \
+        ARG_MAP_FLAGS, #n                                                                          \
+    }
+#define MREMAP_FLAGS(n)                                                                            \
+    {                                                                                              \
+        ARG_MREMAP_FLAGS, #n                                                                       \
+    }
+#define MSYNC_FLAGS(n)                                                                             \
+    {                                                                                              \
+        ARG_MSYNC_FLAGS, #n                                                                        \
+    }
+#define MADVICE(n)                                                                                 \
+    {                                                                                              \
+        ARG_MADVICE, #n                                                                            \
+    }
+#define WHENCE(n)                                                                                  \
+    {                                                                                              \
+        ARG_WHENCE, #n                                                                             \
+    }
+#define SIGPROC_HOW(n)                                                                             \
+    {                                                                                              \
+        ARG_SIGPROC_HOW, #n                                                                        \
+    }
+#define PRCTL(n)                                                                                   \
+    {                                                                                              \
+        ARG_PRCTL, #n                                                                              \
+    }
+#define IOCTL(n)                                                                                   \
+    {                                                                                              \
+        ARG_IOCTL, #n                                                                              \
+    }
+#define FUTEX_OP(n)                                                                                \
+    {                                                                                              \
+        ARG_FUTEX_OP, #n                                                                           \
+    }
+#define FCNTL(n)                                                                                   \
+    {                                                                                              \
+        ARG_FCNTL, #n                                                                              \
+    }
+#define CLONE_FLAGS(n)                                                                             \
+    {                                                                                              \
+        ARG_CLONE_FLAGS, #n                                                                        \
+    }

@@ -1,11 +1,11 @@
 /*
  * dispatch.h: from the registers of a stopped task to the function of its call, and back.
  *
- * Registers: the number is in rax. Dispatch copies it to orig_rax, runs the call and puts the result
- * into rax. A restart class (-512 … -516, sentry/core/restart.h) is left in rax: signal_deliver,
- * which runs next, sees orig_rax and rax and makes it -EINTR or a call to be repeated. After any other
- * result orig_rax is UINT64_MAX. Calls that replace all registers (rt_sigreturn, a successful execve)
- * keep what they set.
+ * Registers: the number is in rax. Dispatch copies it to orig_rax, runs the call and puts the
+ * result into rax. A restart class (-512 … -516, sentry/core/restart.h) is left in rax:
+ * signal_deliver, which runs next, sees orig_rax and rax and makes it -EINTR or a call to be
+ * repeated. After any other result orig_rax is UINT64_MAX. Calls that replace all registers
+ * (rt_sigreturn, a successful execve) keep what they set.
  */
 #pragma once
 
@@ -21,7 +21,8 @@ void syscall_dispatch(struct task *task);
 
 #define SYSCALL_ERRNO_COUNT 134 /* Linux errno values are below it */
 
-/* Turns counting per call and errno on (coverage reports). Off at start; costs nothing while off. */
+/* Turns counting per call and errno on (coverage reports). Off at start; costs nothing while off.
+ */
 void syscall_count_enable(bool on);
 uint64_t syscall_count_calls(unsigned number);
 /* How often the call failed with error (positive); restart classes count as EINTR. */

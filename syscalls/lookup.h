@@ -37,7 +37,7 @@ static inline struct file *arg_file_raw(struct task *task, const struct syscall_
 struct lookup {
     struct path start_storage; /* references, or empty */
     const struct path *start;  /* NULL: absolute, or the working directory */
-    struct file *file;         /* text is "" and stands for a descriptor (AT_EMPTY_PATH); reference */
+    struct file *file; /* text is "" and stands for a descriptor (AT_EMPTY_PATH); reference */
     char text[PATH_MAX_LENGTH];
 };
 void lookup_fini(struct lookup *lookup);
@@ -55,8 +55,8 @@ int lookup_begin(struct task *task, int dirfd, uint64_t addr, unsigned flags,
 
 /*
  * All in one: the object that (dirfd, path) names. at_flags: AT_SYMLINK_NOFOLLOW (or not),
- * AT_EMPTY_PATH. follow: the call's default for a final link. *ret_file is set instead of *ret_path for an
- * anonymous file (pipe, socket …) that has no path; both are references.
+ * AT_EMPTY_PATH. follow: the call's default for a final link. *ret_file is set instead of *ret_path
+ * for an anonymous file (pipe, socket …) that has no path; both are references.
  */
 int lookup_object(struct task *task, int dirfd, uint64_t addr, unsigned at_flags,
                   struct path *ret_path, struct file **ret_file) must_check;

@@ -66,10 +66,10 @@ static int add_cred(const unsigned char *data, size_t length, struct socket_mess
     }
     memcpy(&claimed, data, sizeof(claimed));
     bool pid = claimed.pid == current.tgid || cred_capable(cred, CAPABILITY_SYS_ADMIN);
-    bool uid = claimed.uid == cred->uid || claimed.uid == cred->euid ||
-               claimed.uid == cred->suid || cred_capable(cred, CAPABILITY_SETUID);
-    bool gid = claimed.gid == cred->gid || claimed.gid == cred->egid ||
-               claimed.gid == cred->sgid || cred_capable(cred, CAPABILITY_SETGID);
+    bool uid = claimed.uid == cred->uid || claimed.uid == cred->euid || claimed.uid == cred->suid ||
+               cred_capable(cred, CAPABILITY_SETUID);
+    bool gid = claimed.gid == cred->gid || claimed.gid == cred->egid || claimed.gid == cred->sgid ||
+               cred_capable(cred, CAPABILITY_SETGID);
     if (!pid || !uid || !gid) {
         return -EPERM;
     }

@@ -13,16 +13,17 @@ struct socket_message;
 struct task;
 
 /*
- * Reads length bytes of control data at addr into message: references of the files, credentials. EINVAL
- * (malformed), EBADF, EPERM (credentials of others), ENOBUFS (too long), EFAULT, ENOMEM. On failure the message
- * holds no files.
+ * Reads length bytes of control data at addr into message: references of the files, credentials.
+ * EINVAL (malformed), EBADF, EPERM (credentials of others), ENOBUFS (too long), EFAULT, ENOMEM. On
+ * failure the message holds no files.
  */
 int control_copy_in(struct task *task, uint64_t addr, uint64_t length,
                     struct socket_message *message) must_check;
 
 /*
- * Writes what message brought to the room bytes at addr: installs the files as descriptors. Takes the files in
- * every case (what does not fit is dropped, MSG_CTRUNC in message->ret_flags). *ret_used: bytes written.
+ * Writes what message brought to the room bytes at addr: installs the files as descriptors. Takes
+ * the files in every case (what does not fit is dropped, MSG_CTRUNC in message->ret_flags).
+ * *ret_used: bytes written.
  */
 int control_copy_out(struct task *task, uint64_t addr, uint64_t room, bool close_on_exec,
                      struct socket_message *message, uint64_t *ret_used) must_check;

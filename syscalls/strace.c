@@ -52,14 +52,13 @@ static bool is_unused_mode(const struct strace_call *call, unsigned index)
            (call->args->arg[index - 1] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) == 0;
 }
 
-/* Appends arguments from call->next on; before the call (result -1 and not `all`) only up to the first one
- * that the call fills. */
+/* Appends arguments from call->next on; before the call (result -1 and not `all`) only up to the
+ * first one that the call fills. */
 static void put_arguments(struct strace_call *call, struct task *task, long result, bool all)
 {
     struct text *text = &call->before;
     for (; call->next < SYSCALL_MAX_ARGUMENTS; call->next++) {
-        if (call->row->arguments[call->next].type == ARG_NONE ||
-            is_unused_mode(call, call->next)) {
+        if (call->row->arguments[call->next].type == ARG_NONE || is_unused_mode(call, call->next)) {
             break;
         }
         if (!all && strace_is_output(call->row, call->next)) {
@@ -133,8 +132,8 @@ static const char *code_name(int signo, int code)
 {
     static const char *const child[] = {NULL,          "CLD_EXITED",  "CLD_KILLED",   "CLD_DUMPED",
                                         "CLD_TRAPPED", "CLD_STOPPED", "CLD_CONTINUED"};
-    static const char *const general[] = {"SI_USER",    "SI_QUEUE",   "SI_TIMER", "SI_MESGQ",
-                                          "SI_ASYNCIO", "SI_SIGIO",   "SI_TKILL"};
+    static const char *const general[] = {"SI_USER",    "SI_QUEUE", "SI_TIMER", "SI_MESGQ",
+                                          "SI_ASYNCIO", "SI_SIGIO", "SI_TKILL"};
     if (code == SI_KERNEL) {
         return "SI_KERNEL";
     }

@@ -47,8 +47,8 @@ void strace_enter(struct strace_call *call, struct task *task, unsigned number,
                   const struct syscall_args *args);
 void strace_leave(struct strace_call *call, struct task *task, long result);
 
-/* A signal is about to be delivered to task (also a fatal or ignored-by-default one). Fits the kernel's
- * signal_trace hook: may be called with kernel_lock held. */
+/* A signal is about to be delivered to task (also a fatal or ignored-by-default one). Fits the
+ * kernel's signal_trace hook: may be called with kernel_lock held. */
 void strace_signal(struct task *task, const siginfo_t *info);
 /* The task ends with a wait status. */
 void strace_exit(struct task *task, int wait_status);

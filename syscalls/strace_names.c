@@ -1,5 +1,6 @@
 /*
- * strace_names.c: tables of symbolic names. Values are those of the guest ABI, which are the host's.
+ * strace_names.c: tables of symbolic names. Values are those of the guest ABI, which are the
+ * host's.
  */
 #include "syscalls/strace_names.h"
 
@@ -24,8 +25,14 @@
 #include "platform/base/text.h"
 #include "sentry/core/restart.h"
 
-#define NAME(x) {(uint64_t)(uint32_t)(x), #x}
-#define END     {0, NULL}
+#define NAME(x)                                                                                    \
+    {                                                                                              \
+        (uint64_t)(uint32_t)(x), #x                                                                \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        0, NULL                                                                                    \
+    }
 
 #define FLAGS(variable, mask, ...)                                                                 \
     static const struct strace_name variable##_names[] = {__VA_ARGS__, END};                       \

@@ -20,9 +20,9 @@ struct strace_flags {
 
 extern const struct strace_flags strace_open_flags, strace_at_flags, strace_msg_flags,
     strace_access_modes, strace_clocks, strace_resources, strace_wait_options,
-    strace_socket_families, strace_socket_types, strace_prot, strace_map_flags,
-    strace_mremap_flags, strace_msync_flags, strace_madvice, strace_whence, strace_sigproc_how,
-    strace_prctl, strace_ioctls, strace_futex_ops, strace_fcntl, strace_clone_flags;
+    strace_socket_families, strace_socket_types, strace_prot, strace_map_flags, strace_mremap_flags,
+    strace_msync_flags, strace_madvice, strace_whence, strace_sigproc_how, strace_prctl,
+    strace_ioctls, strace_futex_ops, strace_fcntl, strace_clone_flags;
 
 /* "O_RDWR|O_CREAT"; bits without a name are added in hexadecimal. */
 void strace_put_flags(struct text *text, const struct strace_flags *flags, uint64_t value);

@@ -205,8 +205,8 @@ static void put_sockaddr(struct text *text, struct mm *mm, uint64_t addr, uint64
         size_t size = (size_t)length - sizeof(sa_family_t);
         bool abstract = size > 0 && un->sun_path[0] == '\0';
         size_t shown = abstract ? size - 1 : strnlen(un->sun_path, size);
-        text_puts(text, abstract ? "{sa_family=AF_UNIX, sun_path=@\"" :
-                                   "{sa_family=AF_UNIX, sun_path=\"");
+        text_puts(text, abstract ? "{sa_family=AF_UNIX, sun_path=@\""
+                                 : "{sa_family=AF_UNIX, sun_path=\"");
         text_append_escaped(text, un->sun_path + (abstract ? 1 : 0), shown);
         text_puts(text, "\"}");
         return;

@@ -1,5 +1,6 @@
 /*
- * strace_value.h: one argument of a call as text. Guest memory that cannot be read gives an address.
+ * strace_value.h: one argument of a call as text. Guest memory that cannot be read gives an
+ * address.
  */
 #pragma once
 

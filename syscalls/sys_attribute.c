@@ -23,8 +23,8 @@ static long set_anonymous(struct file *file, struct inode_attr *attr, unsigned s
 static long chmod_file(struct file *file, unsigned mode)
 {
     struct inode_attr attr = {.mode = mode & 07777};
-    return file->path.dentry ? vfs_chmod(&file->path, mode & 07777) :
-                               set_anonymous(file, &attr, INODE_SET_MODE);
+    return file->path.dentry ? vfs_chmod(&file->path, mode & 07777)
+                             : set_anonymous(file, &attr, INODE_SET_MODE);
 }
 
 static long chmod_at(struct task *task, int dirfd, uint64_t path, unsigned mode, unsigned flags)
@@ -141,8 +141,8 @@ static long utime_file(struct file *file, const struct timespec *times)
 {
     struct inode_attr attr = {0};
     unsigned set = times_to_attr(times, &attr);
-    return file->path.dentry ? vfs_setattr(&file->path, &attr, set) :
-                               set_anonymous(file, &attr, set);
+    return file->path.dentry ? vfs_setattr(&file->path, &attr, set)
+                             : set_anonymous(file, &attr, set);
 }
 
 /* Linux: do_utimes. times NULL: now. path 0 with a descriptor stands for the descriptor. */

@@ -15,7 +15,7 @@
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
-#define DIRECTORY_BUFFER 65536 /* one call returns at most so much, whatever was asked for */
+#define DIRECTORY_BUFFER  65536 /* one call returns at most so much, whatever was asked for */
 #define CAPABILITY_CHROOT 18
 
 /* Collects entries in the layout of struct linux_dirent (old) or linux_dirent64. */
@@ -28,8 +28,8 @@ struct collector {
     bool too_small; /* an entry did not fit */
 };
 
-/* Both layouts: u64 ino, s64 off, u16 reclen; dirent64 then has the type and the name; the old one the
- * name, and the type in the last byte of the record. */
+/* Both layouts: u64 ino, s64 off, u16 reclen; dirent64 then has the type and the name; the old one
+ * the name, and the type in the last byte of the record. */
 #define ENTRY_HEAD 18
 
 static bool collect(struct dir_sink *sink, const char *name, size_t length, uint64_t ino,

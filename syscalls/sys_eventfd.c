@@ -12,8 +12,8 @@ static long create(struct task *task, unsigned initial, int flags)
     if ((flags & ~(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK)) != 0) {
         return -EINVAL;
     }
-    int error = eventfd_new(initial, (flags & EFD_SEMAPHORE) != 0, (unsigned)flags & EFD_NONBLOCK,
-                            &file);
+    int error =
+        eventfd_new(initial, (flags & EFD_SEMAPHORE) != 0, (unsigned)flags & EFD_NONBLOCK, &file);
     return error < 0 ? error : install_file(task, file, (flags & EFD_CLOEXEC) != 0);
 }
 

@@ -144,13 +144,12 @@ static bool owner_exists(int type, int id)
     mutex_lock(&kernel_lock);
     if (type == F_OWNER_PGRP) {
         struct process *process;
-        TAILQ_FOREACH(process, &all_processes, all_link)
-        {
+        TAILQ_FOREACH (process, &all_processes, all_link) {
             found = found || process->pgid == id;
         }
     } else {
-        found = type == F_OWNER_TID ? task_find_locked(id) != NULL
-                                    : process_find_locked(id) != NULL;
+        found =
+            type == F_OWNER_TID ? task_find_locked(id) != NULL : process_find_locked(id) != NULL;
     }
     mutex_unlock(&kernel_lock);
     return found;
@@ -162,7 +161,8 @@ static long set_owner(struct file *file, int type, int id)
         return -ESRCH;
     }
     mutex_lock(&file->lock);
-    __atomic_store_n(&file->owner_type, type, __ATOMIC_RELAXED); /* the worker of async_io reads them */
+    __atomic_store_n(&file->owner_type, type,
+                     __ATOMIC_RELAXED); /* the worker of async_io reads them */
     __atomic_store_n(&file->owner_id, id, __ATOMIC_RELAXED);
     mutex_unlock(&file->lock);
     return 0;
@@ -328,7 +328,8 @@ long sys_fcntl(struct task *task, const struct syscall_args *args)
 long sys_flock(struct task *task, const struct syscall_args *args)
 {
     int operation = arg_int(args, 1);
-    struct file_lock lock = {.kind = FILE_LOCK_FLOCK, .end = FILE_LOCK_MAX_END, .pid = current.tgid};
+    struct file_lock lock = {
+        .kind = FILE_LOCK_FLOCK, .end = FILE_LOCK_MAX_END, .pid = current.tgid};
     if ((operation & 32) != 0) {
         return -EOPNOTSUPP; /* Linux: LOCK_MAND */
     }

@@ -1,6 +1,6 @@
 /*
- * sys_name.c: making, removing, renaming and reading names: link, unlink, rename, symlink, readlink,
- * mknod and their *at forms. Source: Linux fs/namei.c; the man pages of the calls.
+ * sys_name.c: making, removing, renaming and reading names: link, unlink, rename, symlink,
+ * readlink, mknod and their *at forms. Source: Linux fs/namei.c; the man pages of the calls.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -17,8 +17,8 @@ static long make_pipe(struct task *task, uint64_t addr, int flags)
     if (error < 0) {
         return error;
     }
-    error = fd_install_two(task->fds, files, (flags & O_CLOEXEC) != 0, task_limit(RLIMIT_NOFILE),
-                           fds);
+    error =
+        fd_install_two(task->fds, files, (flags & O_CLOEXEC) != 0, task_limit(RLIMIT_NOFILE), fds);
     if (error < 0) {
         file_unref(files[0]);
         file_unref(files[1]);

@@ -1,6 +1,6 @@
 /*
- * sys_poll.c: poll and ppoll. Source: Linux fs/select.c; poll(2). The events fields of the guest's array
- * are never written: another thread may share it.
+ * sys_poll.c: poll and ppoll. Source: Linux fs/select.c; poll(2). The events fields of the guest's
+ * array are never written: another thread may share it.
  */
 #include <poll.h>
 #include <stdlib.h>

@@ -19,7 +19,8 @@
 #define FLAG_NOWAIT   0x08
 #define FLAG_APPEND   0x10
 #define FLAG_NOAPPEND 0x20
-#define FLAGS_KNOWN   (FLAG_HIPRI | FLAG_DSYNC | FLAG_SYNC | FLAG_NOWAIT | FLAG_APPEND | FLAG_NOAPPEND)
+#define FLAGS_KNOWN                                                                                \
+    (FLAG_HIPRI | FLAG_DSYNC | FLAG_SYNC | FLAG_NOWAIT | FLAG_APPEND | FLAG_NOAPPEND)
 
 /* Linux: vfs_read's checks before the buffer. */
 static int check_readable(const struct file *file)

@@ -21,10 +21,10 @@
 static const uint32_t events_of[3] = {READ_EVENTS, WRITE_EVENTS, EXCEPT_EVENTS};
 
 struct select_call {
-    uint64_t addr[3];  /* the guest's sets; 0: none */
-    uint32_t count;    /* descriptors looked at */
-    size_t words;      /* of one set */
-    uint64_t *bits;    /* three sets */
+    uint64_t addr[3]; /* the guest's sets; 0: none */
+    uint32_t count;   /* descriptors looked at */
+    size_t words;     /* of one set */
+    uint64_t *bits;   /* three sets */
 };
 
 static bool test_bit(const uint64_t *bits, uint32_t i)

@@ -13,8 +13,8 @@
 #include "syscalls/socket_arguments.h"
 #include "syscalls/syscall.h"
 
-#define TYPE_MASK      0xf
-#define OPTION_SIZE    4096 /* the longest value that any option takes or gives */
+#define TYPE_MASK   0xf
+#define OPTION_SIZE 4096 /* the longest value that any option takes or gives */
 
 int copy_in_sockaddr(uint64_t addr, int length, struct socket_address *ret_name)
 {
@@ -84,8 +84,8 @@ long sys_socketpair(struct task *task, const struct syscall_args *args)
     if (error < 0) {
         return error;
     }
-    error = fd_install_two(task->fds, files, (flags & SOCK_CLOEXEC) != 0,
-                           task_limit(RLIMIT_NOFILE), fds);
+    error = fd_install_two(task->fds, files, (flags & SOCK_CLOEXEC) != 0, task_limit(RLIMIT_NOFILE),
+                           fds);
     if (error < 0) {
         file_unref(files[0]);
         file_unref(files[1]);
@@ -125,8 +125,8 @@ static long connect_wait(struct file *file, const struct socket_address *name)
         if (ended < 0) {
             /* Linux: inet_stream_connect goes on in the background after a timeout */
             bool inet = socket_of(file)->domain != AF_UNIX;
-            error = ended == -ETIMEDOUT && inet ? -EINPROGRESS :
-                                                  blocking_socket_error(ended, deadline);
+            error =
+                ended == -ETIMEDOUT && inet ? -EINPROGRESS : blocking_socket_error(ended, deadline);
             break;
         }
         error = socket_connect(file, name);

@@ -47,8 +47,8 @@ static void add_entry(struct wait_entry *entry, struct file *file, uint32_t even
                       struct task *task)
 {
     struct wait_queue *queue = file_wait_queue(file);
-    *entry = (struct wait_entry){
-        .events = events, .wake = wait_wake_sleeper, .owner = &task->sleeper};
+    *entry =
+        (struct wait_entry){.events = events, .wake = wait_wake_sleeper, .owner = &task->sleeper};
     if (queue) {
         wait_queue_add(queue, entry);
     }

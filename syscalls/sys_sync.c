@@ -37,7 +37,8 @@ long sys_sync(struct task *task, const struct syscall_args *args)
     struct super_list list = {.count = 0};
     (void)task;
     (void)args;
-    mount_for_each(collect_super, &list); /* the sync itself may call the gofer: not under the lock */
+    mount_for_each(collect_super,
+                   &list); /* the sync itself may call the gofer: not under the lock */
     for (unsigned i = 0; i < list.count; i++) {
         ignore_result(super_sync(list.supers[i]));
         super_unref(list.supers[i]);

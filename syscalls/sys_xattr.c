@@ -10,10 +10,10 @@
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
-#define NAME_SIZE     256   /* XATTR_NAME_MAX + NUL */
-#define VALUE_MAX     65536 /* XATTR_SIZE_MAX, XATTR_LIST_MAX */
-#define FLAG_CREATE   1U
-#define FLAG_REPLACE  2U
+#define NAME_SIZE    256   /* XATTR_NAME_MAX + NUL */
+#define VALUE_MAX    65536 /* XATTR_SIZE_MAX, XATTR_LIST_MAX */
+#define FLAG_CREATE  1U
+#define FLAG_REPLACE 2U
 
 /* The object of a call: by path (following the last link or not) or by descriptor. */
 enum target_kind { TARGET_PATH, TARGET_LINK, TARGET_FD };

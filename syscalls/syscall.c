@@ -1,6 +1,6 @@
 /*
- * syscall.c: the helpers of syscall.h: copying arguments of common types between the caller's memory
- * and kernel objects. Each guest byte is read once.
+ * syscall.c: the helpers of syscall.h: copying arguments of common types between the caller's
+ * memory and kernel objects. Each guest byte is read once.
  */
 #include "syscalls/syscall.h"
 

@@ -1,8 +1,9 @@
 /*
  * syscall.h: what every sys_*.c includes: the signature of a call, and the helpers to decode.
  *
- * A call's body: decode → validate → copy in (each guest byte once) → look up → one sentry operation
- * → copy out. Results are >= 0, a negative errno, or a negative restart class (sentry/core/restart.h).
+ * A call's body: decode → validate → copy in (each guest byte once) → look up → one sentry
+ * operation → copy out. Results are >= 0, a negative errno, or a negative restart class
+ * (sentry/core/restart.h).
  */
 #pragma once
 
@@ -59,6 +60,6 @@ int copy_out_timespec_ns(uint64_t addr, uint64_t ns) must_check;
 int copy_out_timeval_ns(uint64_t addr, uint64_t ns) must_check;
 /* A sigset argument: size must be 8. */
 int copy_in_sigset(uint64_t addr, uint64_t size, uint64_t *ret_set) must_check;
-/* An extensible struct as openat2, clone3 (Linux: copy_struct_from_user): zero-fills; -E2BIG when bytes
- * beyond size are not zero. */
+/* An extensible struct as openat2, clone3 (Linux: copy_struct_from_user): zero-fills; -E2BIG when
+ * bytes beyond size are not zero. */
 int copy_in_struct(uint64_t addr, uint64_t user_size, void *object, size_t size) must_check;

@@ -1,6 +1,6 @@
 /*
- * syscall_table.c: expands table.def into the array that dispatch, strace and the support list read.
- * A row whose number is SYSCALL_COUNT or above does not compile.
+ * syscall_table.c: expands table.def into the array that dispatch, strace and the support list
+ * read. A row whose number is SYSCALL_COUNT or above does not compile.
  */
 #include "syscalls/syscall_table.h"
 

@@ -18,9 +18,10 @@ struct syscall_row {
     const char *name; /* NULL: a number that Linux does not use */
     long (*function)(struct task *task, const struct syscall_args *args); /* NULL when refused */
     const char *note;
-    const struct syscall_argument *arguments; /* SYSCALL_MAX_ARGUMENTS, ended by ARG_NONE if fewer */
-    uint8_t support;                          /* enum syscall_support */
-    uint8_t error;                            /* of a refused call, positive */
+    const struct syscall_argument
+        *arguments;  /* SYSCALL_MAX_ARGUMENTS, ended by ARG_NONE if fewer */
+    uint8_t support; /* enum syscall_support */
+    uint8_t error;   /* of a refused call, positive */
 };
 
 extern const struct syscall_row syscall_table[SYSCALL_COUNT];

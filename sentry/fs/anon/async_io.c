@@ -1,9 +1,10 @@
 /*
  * async_io.c: see async_io.h.
  *
- * A wake runs under the file's wait queue lock, where no signal can be sent. So it only marks the watch,
- * pushes it on a lock-free stack and wakes one worker thread, which is started by the first watch and sends
- * the signals. async_lock guards which watch a file has; a watch lives while its file or the stack holds it.
+ * A wake runs under the file's wait queue lock, where no signal can be sent. So it only marks the
+ * watch, pushes it on a lock-free stack and wakes one worker thread, which is started by the first
+ * watch and sends the signals. async_lock guards which watch a file has; a watch lives while its
+ * file or the stack holds it.
  */
 #include "sentry/fs/anon/async_io.h"
 
@@ -22,8 +23,8 @@
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/special.h"
 
-#define WATCHED (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLERR | EPOLLHUP | EPOLLRDNORM)
-#define WORKER_STACK (128UL * 1024)
+#define WATCHED         (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLERR | EPOLLHUP | EPOLLRDNORM)
+#define WORKER_STACK    (128UL * 1024)
 #define CAPABILITY_KILL 5
 
 struct async_watch {
@@ -31,8 +32,8 @@ struct async_watch {
     struct wait_entry entry; /* in the file's wait queue */
     struct file *file;       /* borrowed; NULL once the file is going. Under async_lock */
     int fd;
-    atomic_uint events;      /* that happened since the last signal */
-    atomic_bool queued;      /* on the stack */
+    atomic_uint events; /* that happened since the last signal */
+    atomic_bool queued; /* on the stack */
     struct async_watch *next;
 };
 
@@ -138,10 +139,9 @@ static void send_locked(const struct notice *notice)
         return;
     }
     struct process *process;
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
-        bool meant = notice->type == F_OWNER_PGRP ? process->pgid == notice->id :
-                                                    process->tgid == notice->id;
+    TAILQ_FOREACH (process, &all_processes, all_link) {
+        bool meant = notice->type == F_OWNER_PGRP ? process->pgid == notice->id
+                                                  : process->tgid == notice->id;
         if (meant && process->state == PROCESS_RUNNING && may_signal(notice->cred, process)) {
             ignore_result(signal_send_process_locked(process, signo, info));
         }
@@ -225,8 +225,7 @@ static int watch_begin_locked(struct file *file, struct wait_queue *queue, int f
     refcount_init(&watch->ref);
     watch->file = file;
     watch->fd = fd;
-    watch->entry =
-        (struct wait_entry){.events = WATCHED, .wake = watch_wake, .owner = watch};
+    watch->entry = (struct wait_entry){.events = WATCHED, .wake = watch_wake, .owner = watch};
     atomic_store(&file->async_watch, watch);
     wait_queue_add(queue, &watch->entry);
     return 0;

@@ -11,8 +11,8 @@
 struct file;
 
 /*
- * Turns signals for file on or off; fd is what si_fd will say. Owner and signal number are those of the file
- * (owner_type, owner_id, owner_signal) at the time of the event. Files that are neither pipes, sockets nor
- * character devices never send. -ENOMEM, -EAGAIN (no thread).
+ * Turns signals for file on or off; fd is what si_fd will say. Owner and signal number are those of
+ * the file (owner_type, owner_id, owner_signal) at the time of the event. Files that are neither
+ * pipes, sockets nor character devices never send. -ENOMEM, -EAGAIN (no thread).
  */
 int async_io_set(struct file *file, int fd, bool on) must_check;

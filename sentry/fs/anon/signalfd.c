@@ -1,10 +1,10 @@
 /*
  * signalfd.c: a file whose content is the pending signals of whoever reads it.
  *
- * The kernel wakes task->signal_wait. Whoever waits on the file (a reader, a poller, the epoll instance that
- * watches it) waits on the file's own queue, which lives as long as the file; a bridge from the task's
- * queue to it is made when a task first asks for the queue. A bridge holds a reference of its task, so
- * neither queue can go while it stands. Bridges are under signalfd->lock.
+ * The kernel wakes task->signal_wait. Whoever waits on the file (a reader, a poller, the epoll
+ * instance that watches it) waits on the file's own queue, which lives as long as the file; a
+ * bridge from the task's queue to it is made when a task first asks for the queue. A bridge holds a
+ * reference of its task, so neither queue can go while it stands. Bridges are under signalfd->lock.
  */
 #include "sentry/fs/anon/signalfd.h"
 
@@ -59,8 +59,7 @@ static void prune_locked(struct signalfd *signals, struct signal_bridge_list *de
 {
     struct signal_bridge *bridge;
     struct signal_bridge *next;
-    LIST_FOREACH_SAFE(bridge, &signals->bridges, link, next)
-    {
+    LIST_FOREACH_SAFE (bridge, &signals->bridges, link, next) {
         if (atomic_load(&bridge->task->state) >= TASK_ZOMBIE) {
             LIST_REMOVE(bridge, link);
             LIST_INSERT_HEAD(dead, bridge, link);
@@ -71,8 +70,7 @@ static void prune_locked(struct signalfd *signals, struct signal_bridge_list *de
 static bool has_bridge_locked(struct signalfd *signals, const struct task *task)
 {
     struct signal_bridge *bridge;
-    LIST_FOREACH(bridge, &signals->bridges, link)
-    {
+    LIST_FOREACH (bridge, &signals->bridges, link) {
         if (bridge->task == task) {
             return true;
         }
@@ -89,7 +87,8 @@ static void free_bridges(struct signal_bridge_list *list)
     }
 }
 
-/* Connects the calling task. Without memory the task is only not woken: its waits end with a signal. */
+/* Connects the calling task. Without memory the task is only not woken: its waits end with a
+ * signal. */
 static void connect_task(struct signalfd *signals, struct task *task)
 {
     struct signal_bridge_list dead = LIST_HEAD_INITIALIZER(dead);
@@ -99,8 +98,8 @@ static void connect_task(struct signalfd *signals, struct task *task)
         struct signal_bridge *bridge = calloc(1, sizeof(*bridge));
         if (bridge) {
             bridge->task = task_ref(task);
-            bridge->entry = (struct wait_entry){
-                .events = EPOLLIN, .wake = bridge_wake, .owner = signals};
+            bridge->entry =
+                (struct wait_entry){.events = EPOLLIN, .wake = bridge_wake, .owner = signals};
             wait_queue_add(&task->signal_wait, &bridge->entry);
             LIST_INSERT_HEAD(&signals->bridges, bridge, link);
         }

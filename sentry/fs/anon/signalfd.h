@@ -8,7 +8,8 @@
 
 struct file;
 
-/* mask: signals taken by reads (bit signo-1); SIGKILL and SIGSTOP are left out. flags: O_NONBLOCK. */
+/* mask: signals taken by reads (bit signo-1); SIGKILL and SIGSTOP are left out. flags: O_NONBLOCK.
+ */
 int signalfd_new(uint64_t mask, unsigned flags, struct file **ret_file) must_check;
 bool file_is_signalfd(const struct file *file);
 /* signalfd(2) on an existing descriptor: another mask. */
