@@ -283,6 +283,10 @@ static int copy_position(struct file *file, uint64_t addr, uint64_t *ret_pos)
     if (addr != 0) {
         return copy_in(addr, ret_pos);
     }
+    if (file_is_stream(file)) {
+        *ret_pos = 0; /* the checks that follow refuse it, each call in its own way */
+        return 0;
+    }
     int64_t pos = file_seek(file, 0, SEEK_CUR); /* also of files that keep it themselves */
     if (pos < 0) {
         return (int)pos;

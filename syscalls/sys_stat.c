@@ -14,7 +14,8 @@
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
-#define STAT_FLAGS             (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
+#define STAT_FLAGS (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE)
+
 #define SECURE_NO_SETUID_FIXUP 4U
 
 static long put_stat(struct inode *inode, uint64_t addr)

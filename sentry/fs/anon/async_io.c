@@ -23,7 +23,8 @@
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/special.h"
 
-#define WATCHED         (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLERR | EPOLLHUP | EPOLLRDNORM)
+#define WATCHED (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLERR | EPOLLHUP | EPOLLRDNORM)
+
 #define WORKER_STACK    (128UL * 1024)
 #define CAPABILITY_KILL 5
 
