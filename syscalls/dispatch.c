@@ -75,7 +75,7 @@ void syscall_dispatch(struct task *task)
 
     regs->orig_rax = raw;
     regs->rax = (uint64_t)-ENOSYS;
-    task->syscall_nr = (int)number;
+    atomic_store_explicit(&task->syscall_nr, (int)number, memory_order_relaxed);
     if (tracing) {
         strace_enter(&trace, task, number, &args);
     }
@@ -86,7 +86,7 @@ void syscall_dispatch(struct task *task)
     if (tracing) {
         strace_leave(&trace, task, result);
     }
-    task->syscall_nr = -1;
+    atomic_store_explicit(&task->syscall_nr, -1, memory_order_relaxed);
     bool replaced = number == NR_RT_SIGRETURN ||
                     (result == 0 && (number == NR_EXECVE || number == NR_EXECVEAT));
     if (!replaced) {

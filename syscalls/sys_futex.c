@@ -98,8 +98,10 @@ long sys_get_robust_list(struct task *task, const struct syscall_args *args)
         if (!other) {
             return -ESRCH;
         }
+        mutex_lock(&kernel_lock);
         bool allowed = other->process == task->process ||
                        (other->cred && other->cred->uid == task->cred->euid);
+        mutex_unlock(&kernel_lock);
         head = other->robust_list;
         task_unref(other);
         if (!allowed) {

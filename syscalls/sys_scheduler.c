@@ -37,9 +37,15 @@ static int find_target(struct task *task, int pid, struct task **ret_target)
 
 static bool may_change(const struct task *task, const struct task *target)
 {
-    return target->process == task->process || cred_capable(task->cred, CAP_SYS_NICE) ||
-           (target->cred && (task->cred->euid == target->cred->uid ||
-                             task->cred->euid == target->cred->euid));
+    if (target->process == task->process || cred_capable(task->cred, CAP_SYS_NICE)) {
+        return true;
+    }
+    mutex_lock(&kernel_lock);
+    const struct cred *other = target->cred;
+    bool allowed =
+        other && (task->cred->euid == other->uid || task->cred->euid == other->euid);
+    mutex_unlock(&kernel_lock);
+    return allowed;
 }
 
 long sys_sched_getaffinity(struct task *task, const struct syscall_args *args)
@@ -56,9 +62,11 @@ long sys_sched_getaffinity(struct task *task, const struct syscall_args *args)
     }
     size = min_of(bytes, (uint64_t)sizeof(target->affinity));
     uint8_t mask[sizeof(target->affinity)];
+    mutex_lock(&kernel_lock);
     for (size_t i = 0; i < sizeof(mask); i++) {
         mask[i] = target->affinity[i] & kernel.cpu_mask[i];
     }
+    mutex_unlock(&kernel_lock);
     task_unref(target);
     result = mm_copy_out(task->mm, args->arg[2], mask, size);
     return result != 0 ? result : (long)size;
@@ -87,7 +95,9 @@ long sys_sched_setaffinity(struct task *task, const struct syscall_args *args)
     } else if (!any) {
         result = -EINVAL;
     } else {
+        mutex_lock(&kernel_lock);
         memcpy(target->affinity, mask, sizeof(mask));
+        mutex_unlock(&kernel_lock);
         if (target == task) {
             ignore_result(kernel.platform_ops->thread_set_affinity(task->platform_thread, mask,
                                                                    sizeof(mask)));

@@ -152,7 +152,9 @@ static void apply_limit(struct task *target, int resource, const struct rlimit *
         }
         mm_unlock(mm);
         if (resource == RLIMIT_STACK) {
-            mm_set_stack_limit(mm, limit->rlim_cur, target->regs.rsp);
+            struct arch_regs regs;
+            task_sleep_registers(target, &regs);
+            mm_set_stack_limit(mm, limit->rlim_cur, regs.rsp);
         }
         mm_unref(mm);
     }
@@ -206,13 +208,16 @@ long sys_setrlimit(struct task *task, const struct syscall_args *args)
 static bool may_prlimit(const struct task *task, const struct task *target)
 {
     const struct cred *mine = task->cred;
-    const struct cred *other = target->cred;
     if (target->process == task->process || cred_capable(mine, CAP_SYS_RESOURCE)) {
         return true;
     }
-    return other && mine->uid == other->euid && mine->uid == other->suid &&
-           mine->uid == other->uid && mine->gid == other->egid && mine->gid == other->sgid &&
-           mine->gid == other->gid;
+    mutex_lock(&kernel_lock);
+    const struct cred *other = target->cred;
+    bool allowed = other && mine->uid == other->euid && mine->uid == other->suid &&
+                   mine->uid == other->uid && mine->gid == other->egid &&
+                   mine->gid == other->sgid && mine->gid == other->gid;
+    mutex_unlock(&kernel_lock);
+    return allowed;
 }
 
 long sys_prlimit64(struct task *task, const struct syscall_args *args)

@@ -228,10 +228,36 @@ bool task_signal_pending(struct task *task)
     return pending;
 }
 
+/* Arguments, stack and instruction: what /proc tells of a sleeping task. */
+static void note_sleep_registers(struct task *task)
+{
+    const struct arch_regs *regs = &task->regs;
+    const uint64_t now[] = {regs->rdi, regs->rsi, regs->rdx, regs->r10,
+                            regs->r8,  regs->r9,  regs->rsp, regs->rip};
+    _Static_assert(sizeof(now) == sizeof(task->sleep_regs), "in the order of task_sleep_registers");
+    for (size_t i = 0; i < array_size(now); i++) {
+        atomic_store_explicit(&task->sleep_regs[i], now[i], memory_order_relaxed);
+    }
+}
+
+void task_sleep_registers(struct task *task, struct arch_regs *ret_regs)
+{
+    if (task == current.task) {
+        note_sleep_registers(task);
+    }
+    uint64_t seen[array_size(task->sleep_regs)];
+    for (size_t i = 0; i < array_size(seen); i++) {
+        seen[i] = atomic_load_explicit(&task->sleep_regs[i], memory_order_relaxed);
+    }
+    *ret_regs = (struct arch_regs){.rdi = seen[0], .rsi = seen[1], .rdx = seen[2], .r10 = seen[3],
+                                   .r8 = seen[4],  .r9 = seen[5],  .rsp = seen[6], .rip = seen[7]};
+}
+
 static int sleep_common(uint64_t deadline_ns)
 {
     struct task *task = current.task;
     lock_assert_none_held("sleeping with a lock held");
+    note_sleep_registers(task);
     atomic_store(&task->state, TASK_SLEEPING);
     bool woken = sleeper_wait(&task->sleeper, deadline_ns);
     atomic_store(&task->state, TASK_RUNNING);

@@ -93,7 +93,7 @@ struct process {
     int next_timer_id;                         /* (K) */
     int oom_score_adj;                         /* (K) */
     int nice;                                  /* (K) */
-    uint32_t personality;
+    _Atomic uint32_t personality;
     char *cmdline_override;                    /* unused unless PR_SET_MM… */
 };
 
@@ -112,7 +112,7 @@ struct task {
     int tid;                      /* (K) changes only in exec from a non-leader */
     struct process *process;      /* reference; fixed */
     struct platform_thread *platform_thread; /* (K) for others; NULL before it runs and after */
-    struct arch_regs regs;        /* own; valid for others while the task sleeps in a call */
+    struct arch_regs regs;        /* own; see task_sleep_registers */
     struct mm *mm;                /* own reference; (K) for others */
     struct fd_table *fds;         /* own reference; (K) for others */
     struct fs_context *fs;        /* own reference; (K) for others */
@@ -141,19 +141,20 @@ struct task {
     struct wait_queue signal_wait; /* signalfd: woken when a signal is queued */
 
     uint64_t clear_child_tid;     /* guest address or 0 */
-    uint64_t robust_list;         /* guest address or 0 */
+    _Atomic uint64_t robust_list; /* guest address or 0 */
     struct task *vfork_parent;    /* (K) waits until this task execs or exits */
     bool vfork_done;              /* (K) of the waiting parent */
     struct restart_block restart_block;
-    int syscall_nr;               /* of the call in progress, -1 outside; for /proc/pid/syscall */
+    atomic_int syscall_nr;        /* of the call in progress, -1 outside; for /proc/pid/syscall */
     uint64_t start_ns;
-    uint64_t min_fault, maj_fault, voluntary_switches;
-    uint8_t affinity[128];        /* CPU mask as set */
-    uint32_t sched_policy, sched_priority;
-    uint64_t timer_slack_ns;
-    int ioprio;
-    bool thp_disabled;
-    bool forked;                  /* PF_FORKNOEXEC */
+    _Atomic uint64_t min_fault, maj_fault, voluntary_switches;
+    uint8_t affinity[128];        /* (K) CPU mask as set */
+    _Atomic uint32_t sched_policy, sched_priority;
+    _Atomic uint64_t timer_slack_ns;
+    atomic_int ioprio;
+    atomic_bool thp_disabled;
+    bool forked;                  /* (K) PF_FORKNOEXEC */
+    _Atomic uint64_t sleep_regs[8]; /* see task_sleep_registers */
     void *initial_xstate;         /* loaded when the thread starts; owned */
 };
 
@@ -188,6 +189,10 @@ int task_sleep(uint64_t deadline_ns) must_check;
 /* Only SIGKILL-like flags end it (vfork, exec). */
 int task_sleep_killable(uint64_t deadline_ns) must_check;
 bool task_signal_pending(struct task *task);
+
+/* The registers with which the task last went to sleep in a call (its own: the present ones): arguments,
+ * rsp and rip; the others are 0. */
+void task_sleep_registers(struct task *task, struct arch_regs *ret_regs);
 
 /* Publishes new credentials of the calling task; takes the reference. */
 void task_set_cred(const struct cred *cred);

@@ -142,7 +142,9 @@ static int copy_state(struct task *parent, struct task *child, const struct clon
         child->regs.fs_base = request->tls;
     }
     memcpy(child->comm, parent->comm, sizeof(child->comm));
+    mutex_lock(&kernel_lock);
     memcpy(child->affinity, parent->affinity, sizeof(child->affinity));
+    mutex_unlock(&kernel_lock);
     child->signal_mask = parent->restore_mask ? parent->saved_mask : parent->signal_mask;
     child->sched_policy = parent->sched_policy;
     child->sched_priority = parent->sched_priority;

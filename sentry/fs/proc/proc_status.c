@@ -122,8 +122,10 @@ static int take_snapshot(struct proc_node *node, struct snapshot *s)
     memcpy(s->limits, process->limits, sizeof(s->limits));
     memcpy(s->affinity, task->affinity, sizeof(s->affinity));
     s->syscall_nr = task->syscall_nr;
-    s->stack = task->regs.rsp;
-    s->instruction = task->regs.rip;
+    struct arch_regs regs;
+    task_sleep_registers(task, &regs);
+    s->stack = regs.rsp;
+    s->instruction = regs.rip;
     s->thp_disabled = task->thp_disabled;
     s->cred = task->cred != NULL ? cred_ref(task->cred) : cred_ref(&cred_boot);
     s->mm = task->mm != NULL ? mm_ref(task->mm) : NULL;

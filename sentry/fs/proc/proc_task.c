@@ -238,7 +238,8 @@ static int show_syscall(struct proc_node *node, struct text *out)
     }
     mutex_lock(&kernel_lock);
     int number = task->syscall_nr;
-    struct arch_regs regs = task->regs;
+    struct arch_regs regs;
+    task_sleep_registers(task, &regs);
     bool sleeping = atomic_load(&task->state) == TASK_SLEEPING;
     mutex_unlock(&kernel_lock);
     task_unref(task);
