@@ -276,7 +276,9 @@ ssize_t file_write(struct file *file, struct uio *uio, const uint64_t *pos, int 
         count = write_at(file, uio, &position, flags);
     } else {
         mutex_lock(&file->lock);
-        count = write_at(file, uio, &file->position, flags);
+        uint64_t position = file->position;
+        count = write_at(file, uio, &position, flags);
+        file->position = position;
         mutex_unlock(&file->lock);
     }
     if (count > 0) {
@@ -303,7 +305,9 @@ int file_readdir(struct file *file, struct dir_sink *sink)
     mutex_lock_nested(&inode->lock);
     int error = -ENOENT;
     if ((inode->flags & INODE_DEAD) == 0) {
-        error = file->ops->readdir(file, sink, &file->position);
+        uint64_t position = file->position;
+        error = file->ops->readdir(file, sink, &position);
+        file->position = position;
     }
     mutex_unlock(&inode->lock);
     mutex_unlock(&file->lock);

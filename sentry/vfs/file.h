@@ -109,8 +109,8 @@ struct file {
     atomic_uint flags;       /* O_APPEND, O_NONBLOCK, … as F_GETFL shows */
     void *private_data;      /* the implementation's */
 
-    struct mutex lock; /* RANK_FILE: position */
-    uint64_t position;
+    struct mutex lock; /* RANK_FILE: changes of position */
+    _Atomic uint64_t position;
 
     /* fcntl F_SETOWN, F_SETSIG: under lock */
     int32_t owner_type, owner_id;

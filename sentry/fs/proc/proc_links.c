@@ -248,7 +248,7 @@ static int show_fdinfo(struct proc_node *node, struct text *out)
     }
     unsigned flags = atomic_load(&file->flags) | (close_on_exec ? O_CLOEXEC : 0);
     /* The position is read without its lock: the reading file may be the one described. */
-    uint64_t position = __atomic_load_n(&file->position, __ATOMIC_RELAXED);
+    uint64_t position = file->position;
     text_printf(out, "pos:\t%lli\nflags:\t0%o\nmnt_id:\t%i\nino:\t%llu\n", (long long)position,
                 flags, file->path.mount != NULL ? file->path.mount->id : 0,
                 (unsigned long long)file->inode->ino);
