@@ -263,9 +263,10 @@ void launcher_read_audit(struct launcher *launcher)
 
 /* ---- signals ---- */
 
-static void forward_signal(struct launcher *launcher, int signo)
+static void forward_signal(struct launcher *launcher, int signo, bool group)
 {
-    ignore_result(control_send_simple(launcher->control_fd, CONTROL_SIGNAL, signo, NULL, NULL));
+    ignore_result(control_send_simple(launcher->control_fd, CONTROL_SIGNAL, signo,
+                                      group ? "group" : NULL, NULL));
 }
 
 static void forward_window(struct launcher *launcher)
@@ -280,18 +281,18 @@ static void stop_self(struct launcher *launcher)
 {
     terminal_restore();
     if (!launcher->terminal) {
-        forward_signal(launcher, SIGTSTP);
+        forward_signal(launcher, SIGTSTP, true);
     }
     kill(getpid(), SIGSTOP);
     if (launcher->terminal) {
         ignore_result(terminal_enter_raw());
         forward_window(launcher);
     } else {
-        forward_signal(launcher, SIGCONT);
+        forward_signal(launcher, SIGCONT, true);
     }
 }
 
-static void handle_signal(struct launcher *launcher, int signo)
+static void handle_signal(struct launcher *launcher, int signo, bool by_terminal)
 {
     switch (signo) {
     case SIGCHLD:
@@ -311,7 +312,7 @@ static void handle_signal(struct launcher *launcher, int signo)
             launcher_end(launcher, LIMIT_GRACE_MS);
             break;
         }
-        forward_signal(launcher, signo);
+        forward_signal(launcher, signo, by_terminal);
         break;
     default:
         if (!launcher->report->started) {
@@ -319,7 +320,7 @@ static void handle_signal(struct launcher *launcher, int signo)
             launcher_end(launcher, LIMIT_GRACE_MS);
             break;
         }
-        forward_signal(launcher, signo);
+        forward_signal(launcher, signo, by_terminal);
         break;
     }
 }
@@ -328,7 +329,8 @@ void launcher_read_signals(struct launcher *launcher)
 {
     struct signalfd_siginfo info;
     while (read(launcher->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        handle_signal(launcher, (int)info.ssi_signo);
+        /* The terminal signals a whole process group, as a user expects of Ctrl-C. */
+        handle_signal(launcher, (int)info.ssi_signo, info.ssi_code == SI_KERNEL);
     }
 }
 

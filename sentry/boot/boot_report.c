@@ -128,7 +128,8 @@ void boot_finish(const struct sentry_config *config, int wait_status)
     _exit(0);
 }
 
-static void signal_first_process(int signo)
+/* whole_group: it came from the host's terminal, which signals process groups. */
+static void signal_first_process(int signo, bool whole_group)
 {
     if (signo < 1 || signo > SIGNAL_COUNT) {
         return;
@@ -138,7 +139,11 @@ static void signal_first_process(int signo)
         siginfo_t info;
         memset(&info, 0, sizeof(info));
         info.si_code = SI_USER;
-        ignore_result(signal_send_process(process, signo, &info));
+        if (whole_group) {
+            ignore_result(signal_send_group(process->tgid, signo, &info));
+        } else {
+            ignore_result(signal_send_process(process, signo, &info));
+        }
         process_unref(process);
     }
 }
@@ -160,7 +165,7 @@ static void handle_message(const struct sentry_config *config)
     }
     switch (message.type) {
     case CONTROL_SIGNAL:
-        signal_first_process(message.value);
+        signal_first_process(message.value, strcmp(message.name, "group") == 0);
         break;
     case CONTROL_TERMINATE:
         kill_all();

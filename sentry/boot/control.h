@@ -35,8 +35,8 @@ enum control_type {
 
     /* launcher → sentry */
     CONTROL_RESIZE = 64, /* window */
-    CONTROL_SIGNAL, /* value: signal for the guest's first process (from SIGINT, SIGTERM … sent to
-                       the launcher) */
+    CONTROL_SIGNAL, /* value: signal for the guest's first process, or, with name "group", for its
+                       process group (from SIGINT, SIGTERM … sent to the launcher) */
     CONTROL_TERMINATE, /* kill every guest process, then send CHANGE…, STATS, DONE */
 };
 

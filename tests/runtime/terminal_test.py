@@ -140,4 +140,29 @@ def password_prompts_and_raw_programs():
     equal(s.wait(), 0)
 
 
+@case
+def interrupt_without_a_pty_of_its_own():
+    # Standard output is no terminal: Ctrl-C reaches the launcher, and through it the whole group.
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.dup2(os.open("output", os.O_CREAT | os.O_WRONLY, 0o644), 1)
+        os.execv(harness.STOCKADE, [harness.STOCKADE, "run", "--platform", harness.ENGINE, "--",
+                                    "sh", "-c", "echo up; sleep 60; echo not reached"])
+    end = time.monotonic() + 10
+    while not os.path.exists("output") or open("output").read() != "up\n":
+        check(time.monotonic() < end, "started")
+        time.sleep(0.05)
+    time.sleep(0.2)
+    os.write(fd, b"\x03")
+    end = time.monotonic() + 10
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            break
+        check(time.monotonic() < end, "still running after Ctrl-C")
+        time.sleep(0.05)
+    equal(os.waitstatus_to_exitcode(status), 130)
+    equal(open("output").read(), "up\n")
+
+
 main()
