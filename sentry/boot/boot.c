@@ -55,6 +55,7 @@ static void signals_and_limits(void)
 {
     struct rlimit files;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of the host's gives EFBIG */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
@@ -142,6 +143,7 @@ static void wire_hooks(const struct sentry_config *config)
     if (config->strace_fd >= 0) {
         strace_configure(config->strace_fd);
         signal_trace = strace_signal;
+        kernel_task_exited = strace_exit;
     }
     ignore_result(kernel_set_hostname(config->hostname, min_of(strlen(config->hostname), (size_t)64)));
 }

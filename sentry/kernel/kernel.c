@@ -7,6 +7,7 @@
 #include "sentry/kernel/task.h"
 
 struct kernel kernel;
+void (*kernel_task_exited)(struct task *task, int wait_status);
 void (*kernel_first_process_exited)(int wait_status);
 void (*kernel_limit_hit)(const char *name, const char *detail, bool fatal);
 struct tty_kernel_hooks tty_kernel_hooks;

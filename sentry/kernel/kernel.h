@@ -49,6 +49,8 @@ extern struct kernel kernel;
 
 /* Called once, from the last thread of the sandbox's first process, with its wait status. */
 extern void (*kernel_first_process_exited)(int wait_status);
+/* Called by every ending task, with its wait status; set by --strace. May be NULL. */
+extern void (*kernel_task_exited)(struct task *task, int wait_status);
 /* A limit of the sandbox was reached: name as --result reports it. The first call ends the sandbox
  * where `fatal`. */
 extern void (*kernel_limit_hit)(const char *name, const char *detail, bool fatal);

@@ -332,6 +332,9 @@ void task_exit(struct task *task)
         process_exit_locked(process);
     }
     mutex_unlock(&kernel_lock);
+    if (kernel_task_exited) {
+        kernel_task_exited(task, status);
+    }
     if (last && first && kernel_first_process_exited) {
         kernel_first_process_exited(status);
     }

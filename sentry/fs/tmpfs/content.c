@@ -409,14 +409,23 @@ int tmpfs_content_allocate(struct tmpfs_inode *ti, int mode, uint64_t offset, ui
     if (fd < 0) {
         return heap_allocate(ti, mode, offset, end);
     }
+    int64_t reserved = 0; /* against the sandbox's limit, before the host gives the memory */
     if (!punch && !is_dense(fd, offset, end)) {
         uint64_t pages = (page_up(end) - (offset & ~(PAGE - 1))) / PAGE;
-        if (pages > tmpfs_pages_left(ti->inode.super)) {
+        if (pages > tmpfs_pages_left(ti->inode.super) || pages > INT64_MAX / PAGE) {
             return -ENOSPC;
+        }
+        reserved = (int64_t)(pages * PAGE);
+        int charged = tmpfs_account.charge ? tmpfs_account.charge(reserved) : 0;
+        if (charged != 0) {
+            return charged;
         }
     }
     ti->content.sparse = true;
     int error = fallocate(fd, mode, (off_t)offset, (off_t)length) != 0 ? -errno : 0;
+    if (reserved != 0 && tmpfs_account.charge) {
+        ignore_result(tmpfs_account.charge(-reserved)); /* recount charges what it became */
+    }
     if (error == 0 && !punch && (mode & FALLOC_FL_KEEP_SIZE) == 0 && end > ti->inode.size) {
         set_size(ti, end);
     }
