@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/fs/tmpfs/tmpfs_inode.h"
 #include "sentry/mm/uio.h"
 
