@@ -7,7 +7,7 @@ if [ "${2:-run}" = prepare ] || [ ! -d tree ]; then
     mkdir tree
     i=0
     while [ $i -lt 500 ]; do
-        mkdir -p "tree/d$((i % 25))"
+        [ $i -ge 25 ] || mkdir "tree/d$i"
         echo "file $i of the commit" > "tree/d$((i % 25))/f$i"
         i=$((i + 1))
     done
