@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "sentry/fs/anon/pidfd.h"
+#include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/vfs/file.h"
 #include "syscalls/lookup.h"
@@ -72,6 +73,9 @@ long sys_pidfd_send_signal(struct task *task, const struct syscall_args *args)
     }
     auto_file struct file *file = arg_file(task, args, 0);
     struct process *target = file ? pidfd_process(file) : NULL;
+    if (file && !target) {
+        target = proc_file_process(file); /* a directory /proc/PID will do; killall uses that */
+    }
     if (!target) {
         return -EBADF;
     }

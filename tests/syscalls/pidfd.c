@@ -84,6 +84,25 @@ TEST_CASE(send_signal)
     CHECK_ERRNO(pidfd_send_signal(fd, 0, NULL, 0), ESRCH);
 }
 
+TEST_CASE(proc_directory)
+{
+    char path[64];
+    int status;
+    pid_t pid = sleeper();
+    snprintf(path, sizeof(path), "/proc/%d", pid);
+    int fd = (int)CHECK_OK(open(path, O_RDONLY | O_DIRECTORY));
+    CHECK_OK(pidfd_send_signal(fd, 0, NULL, 0));
+    CHECK_OK(pidfd_send_signal(fd, SIGUSR1, NULL, 0));
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(WIFSIGNALED(status) ? WTERMSIG(status) : 0, SIGUSR1);
+    CHECK_ERRNO(pidfd_send_signal(fd, SIGUSR1, NULL, 0), ESRCH);
+    snprintf(path, sizeof(path), "/proc/%d/task/%d", getpid(), getpid());
+    fd = (int)CHECK_OK(open(path, O_RDONLY | O_DIRECTORY));
+    CHECK_ERRNO(pidfd_send_signal(fd, 0, NULL, 0), EBADF);
+    fd = (int)CHECK_OK(open("/proc/self", O_PATH));
+    CHECK_ERRNO(pidfd_send_signal(fd, 0, NULL, 0), EBADF);
+}
+
 TEST_CASE(getfd)
 {
     int ends[2];

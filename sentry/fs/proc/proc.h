@@ -8,6 +8,10 @@
 
 #include "platform/base/compiler.h"
 
+struct file;
+struct process;
 struct super;
 
 int proc_new(struct super **ret_super) must_check;
+/* The process whose /proc/PID directory this is; borrowed from the file. NULL: another file. */
+struct process *proc_file_process(const struct file *file);

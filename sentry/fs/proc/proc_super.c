@@ -345,6 +345,15 @@ static void proc_super_free(struct super *super)
     free(super);
 }
 
+struct process *proc_file_process(const struct file *file)
+{
+    if (file->ops != &proc_dir_ops) {
+        return NULL;
+    }
+    struct proc_node *node = proc_node_of(file->inode);
+    return node->entry == &proc_pid ? node->process : NULL;
+}
+
 static const struct super_ops proc_super_ops = {.statfs = proc_statfs, .free = proc_super_free};
 
 int proc_new(struct super **ret_super)
