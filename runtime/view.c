@@ -123,6 +123,8 @@ static void add_default_system(struct view *view)
     for (size_t i = 0; i < array_size(empty); i++) {
         add_directory(view, empty[i].path, empty[i].mode, 0, 0);
     }
+    add_system(view, "/var/lib/dpkg"); /* which packages the files of /usr belong to */
+    add_system(view, "/var/lib/apt/lists");
     add_symlink(view, "/var/run", "/run");
     add_symlink(view, "/var/lock", "/run/lock");
 }
