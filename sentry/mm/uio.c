@@ -122,7 +122,7 @@ ssize_t uio_get(struct uio *uio, void *data, size_t length)
 
 ssize_t uio_put_zero(struct uio *uio, size_t length)
 {
-    static const char zeroes[4096];
+    static const char zeroes[65536]; /* each piece is a host call when the user is a guest */
     size_t done = 0;
     while (done < length) {
         size_t part = min_of(length - done, sizeof(zeroes));
