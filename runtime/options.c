@@ -240,13 +240,14 @@ static int option_mount(struct run_options *options, const char *value)
         mount.mode = modes[i].mode;
     }
     mount.path = guest_path("--mount", path);
-    mount.source = mount.path != NULL ? host_path("--mount", source) : NULL;
+    if (mount.path != NULL && strcmp(mount.path, "/") == 0) {
+        report_error("--mount: '%s' would cover the root directory; use --rootfs", value);
+    } else if (mount.path != NULL) {
+        mount.source = host_path("--mount", source);
+    }
     free(source);
     if (mount.source == NULL) {
-        return -EINVAL;
-    }
-    if (strcmp(mount.path, "/") == 0) {
-        report_error("--mount: '%s' would cover the root directory; use --rootfs", value);
+        free((char *)(uintptr_t)mount.path);
         return -EINVAL;
     }
     return add_mount(options, &mount);
