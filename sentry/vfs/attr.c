@@ -70,7 +70,7 @@ int vfs_truncate(const struct path *path, uint64_t size)
         return S_ISDIR(mode) ? -EISDIR : -EINVAL;
     }
     if (mount_is_read_only(path->mount)) {
-        return -EROFS;
+        return super_refuse_write(inode);
     }
     int error = inode_permission(inode, 2);
     if (error == 0) {
@@ -110,7 +110,7 @@ int vfs_setattr(const struct path *path, struct inode_attr *attr, unsigned set)
         return -ENOENT;
     }
     if (mount_is_read_only(path->mount)) {
-        return -EROFS;
+        return super_refuse_write(inode);
     }
     int error = inode_setattr(inode, attr, set);
     if (error == 0) {

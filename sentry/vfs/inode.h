@@ -152,6 +152,9 @@ struct super_ops {
     int (*sync)(struct super *super) must_check; /* NULL: nothing to do */
     /* Mount options as /proc/mounts shows them beyond ro/rw, with leading commas; may be NULL. */
     void (*show_options)(struct super *super, struct text *text);
+    /* A write at inode (for a name: its directory) was refused because the mount is read-only. For
+     * the record only; may sleep. NULL: nobody wants to know. */
+    void (*write_refused)(struct inode *inode);
 };
 
 struct super {
@@ -185,6 +188,8 @@ void super_drop(struct super *super);
 int super_statfs(struct super *super, struct statfs *ret) must_check; /* type and fsid filled too */
 int super_sync(struct super *super) must_check;
 void super_show_options(struct super *super, struct text *text);
+/* The refusal of a write at inode by a read-only mount: tells the file system; returns -EROFS. */
+int super_refuse_write(struct inode *inode) must_check;
 uint64_t super_next_ino(struct super *super);
 
 /* Initialises the common part: ref 1, times now, nlink 1, uid and gid of current.cred's fs ids. */

@@ -107,7 +107,7 @@ static int create_begin(const struct path *start, const char *text, bool directo
         } else if (trailing && !directory) {
             error = -ENOENT;
         } else if (mount_is_read_only(site->parent.mount)) {
-            error = -EROFS;
+            error = super_refuse_write(path_inode(&site->parent));
         }
         if (error != 0) {
             dentry_unref(site->dentry);
@@ -315,7 +315,7 @@ int vfs_unlink(const struct path *start, const char *text, bool directory)
     }
     error = check_removed_name(name, directory);
     if (error == 0 && mount_is_read_only(parent.mount)) {
-        error = -EROFS;
+        error = super_refuse_write(path_inode(&parent));
     }
     if (error != 0) {
         path_unref(&parent);

@@ -79,7 +79,7 @@ static int create_last(struct walker *w, uint32_t mode, struct path *ret)
     } else if ((dir->flags & INODE_DEAD) != 0) {
         error = -ENOENT;
     } else if (mount_is_read_only(w->at.mount)) {
-        error = -EROFS;
+        error = super_refuse_write(dir);
     } else {
         error = inode_permission(dir, MAY_WRITE | MAY_EXEC);
     }
@@ -181,7 +181,7 @@ static int may_open(const struct path *path, struct inode *inode, int mask, uint
             return -EACCES;
         }
         if ((mask & MAY_WRITE) != 0 && mount_is_read_only(path->mount)) {
-            return -EROFS;
+            return super_refuse_write(inode);
         }
         break;
     }
@@ -202,8 +202,9 @@ static int open_by_type(struct inode *inode, struct file *file)
     case S_IFSOCK:
         return -ENXIO;
     case S_IFIFO:
-        /* An inherited stream, opened again through /proc/self/fd, opens itself; it is on no mounted file
-         * system. A FIFO with a name is a pipe, whatever open op its file system has. */
+        /* An inherited stream, opened again through /proc/self/fd, opens itself; it is on no
+         * mounted file system. A FIFO with a name is a pipe, whatever open op its file system has.
+         */
         if (own && !inode->super->root) {
             return inode_open(inode, file);
         }
@@ -295,7 +296,7 @@ static int open_tmpfile(const struct path *start, const char *text,
     struct inode *dir = path_inode(&dir_path);
     struct inode *inode = NULL;
     mutex_lock(&dir->lock);
-    error = mount_is_read_only(dir_path.mount) ? -EROFS : 0;
+    error = mount_is_read_only(dir_path.mount) ? super_refuse_write(dir) : 0;
     if (error == 0) {
         error = inode_permission(dir, MAY_WRITE | MAY_EXEC);
     }

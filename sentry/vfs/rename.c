@@ -274,7 +274,7 @@ int vfs_rename(const struct path *old_start, const char *old_text, const struct 
         } else if (name_is_special(r.to.name)) {
             error = (flags & RENAME_NOREPLACE) != 0 ? -EEXIST : -EBUSY;
         } else if (mount_is_read_only(r.from.parent.mount)) {
-            error = -EROFS;
+            error = super_refuse_write(path_inode(&r.from.parent));
         } else {
             error = rename_between(&r);
         }

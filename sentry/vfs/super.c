@@ -80,6 +80,14 @@ int super_sync(struct super *super)
     return super->ops->sync ? super->ops->sync(super) : 0;
 }
 
+int super_refuse_write(struct inode *inode)
+{
+    if (inode && inode->super->ops->write_refused) {
+        inode->super->ops->write_refused(inode);
+    }
+    return -EROFS;
+}
+
 void super_show_options(struct super *super, struct text *text)
 {
     if (super->ops->show_options) {

@@ -36,7 +36,7 @@ static int check(const struct path *path, const char *name, int mask)
         return -ERANGE;
     }
     if (write && mount_is_read_only(path->mount)) {
-        return -EROFS;
+        return super_refuse_write(inode);
     }
     if (has_prefix(name, "security.")) {
         int needed = strcmp(name, "security.capability") == 0 ? CAP_SETFCAP : CAP_SYS_ADMIN;

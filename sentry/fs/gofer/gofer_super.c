@@ -2,9 +2,11 @@
  * gofer_super.c: an instance, and the operations that only read: lookup, attributes, links.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include "platform/base/text.h"
 #include "sentry/core/clock.h"
@@ -119,20 +121,47 @@ static int gofer_fs_getattr(struct inode *inode, struct inode_attr *ret_attr)
     return 0;
 }
 
+/*
+ * A refusal that is known here is still asked of the gofer, which writes the audit line with the
+ * rule: opening a file, or a change of nothing. Returns error, whatever the gofer says.
+ */
+static int refuse(struct gofer_node *node, bool write, int error)
+{
+    struct gofer_client *client = gofer_super_of(node)->client;
+    uint64_t fid;
+    if (gofer_node_fid(node, &fid) != 0) {
+        return error;
+    }
+    if (S_ISREG(inode_load(node->inode.mode))) {
+        int fd = -1;
+        uint32_t open_result;
+        ignore_result(gofer_open(client, fid, write ? O_WRONLY : O_RDONLY, &fd, &open_result));
+        if (fd >= 0) {
+            close(fd);
+        }
+    } else {
+        struct gofer_change nothing = {.set = 0};
+        struct gofer_attr attr;
+        ignore_result(gofer_setattr(client, fid, &nothing, &attr));
+    }
+    return error;
+}
+
 /* What policy and mount mode refuse; the gofer would refuse it again. */
 static int gofer_fs_permission(struct inode *inode, int mask)
 {
-    switch (gofer_node_of(inode)->key.access) {
+    struct gofer_node *node = gofer_node_of(inode);
+    switch (node->key.access) {
     case GOFER_ACCESS_HIDE:
     case GOFER_ACCESS_DENY:
-        return -EACCES;
+        return refuse(node, (mask & 2) != 0, -EACCES);
     case GOFER_ACCESS_READ:
     case GOFER_ACCESS_COW:
         /* Linux: sb_permission: devices, fifos and sockets can be written on a read-only mount. */
         if ((mask & 2) != 0 &&
             (S_ISREG(inode_load(inode->mode)) || S_ISDIR(inode_load(inode->mode)) ||
              S_ISLNK(inode_load(inode->mode)))) {
-            return -EROFS;
+            return refuse(node, true, -EROFS);
         }
         return 0;
     default:
@@ -233,9 +262,15 @@ static void gofer_fs_super_free(struct super *base)
     free(super);
 }
 
+static void gofer_fs_write_refused(struct inode *inode)
+{
+    ignore_result(refuse(gofer_node_of(inode), true, -EROFS));
+}
+
 static const struct super_ops gofer_fs_super_ops = {
     .statfs = gofer_fs_statfs,
     .free = gofer_fs_super_free,
+    .write_refused = gofer_fs_write_refused,
 };
 
 static void init_options(struct gofer_super *super, const struct gofer_fs_options *options)
