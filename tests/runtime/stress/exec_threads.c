@@ -1,6 +1,7 @@
 /*
- * exec_threads.c: execve from a thread that is not the leader while the others fork, create threads,
- * map memory, sleep, wait in vfork or call execve themselves. The pid must stay, the program must be alone.
+ * exec_threads.c: execve from a thread that is not the leader while the others fork, create
+ * threads, map memory, sleep, wait in vfork or call execve themselves. The pid must stay, the
+ * program must be alone.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +20,8 @@ static char left_text[16], seed_text[32], pid_text[16];
 
 static void exec_again(void)
 {
-    execl("/proc/thread-self/exe", "exec_threads", "again", left_text, seed_text, pid_text, (char *)NULL);
+    execl("/proc/thread-self/exe", "exec_threads", "again", left_text, seed_text, pid_text,
+          (char *)NULL);
 }
 
 static void *short_thread(void *argument)
@@ -49,7 +51,8 @@ static void *work(void *argument)
             break;
         }
         case 2: {
-            void *area = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            void *area =
+                mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             munmap(area, 65536);
             break;
         }
@@ -112,7 +115,8 @@ static int round_again(char **argv)
         return 0;
     }
     snprintf(left_text, sizeof(left_text), "%d", left);
-    snprintf(seed_text, sizeof(seed_text), "%llu", strtoull(argv[3], NULL, 0) * 6364136223846793005ULL + 1);
+    snprintf(seed_text, sizeof(seed_text), "%llu",
+             strtoull(argv[3], NULL, 0) * 6364136223846793005ULL + 1);
     snprintf(pid_text, sizeof(pid_text), "%d", getpid());
     pthread_t thread;
     for (uintptr_t i = 0; i < THREADS; i++) {

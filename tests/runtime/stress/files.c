@@ -1,6 +1,6 @@
 /*
- * files.c: threads that share one descriptor table and one directory: open, rename, link, unlink, list,
- * map, lock, poll, pass descriptors and read /proc, while other processes come and go.
+ * files.c: threads that share one descriptor table and one directory: open, rename, link, unlink,
+ * list, map, lock, poll, pass descriptors and read /proc, while other processes come and go.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -84,7 +84,8 @@ static void use_file(struct stress_random *random)
     (void)!pread(fd, buffer, sizeof(buffer), 0);
     (void)!ftruncate(fd, stress_below(random, 20000));
     struct flock lock = {.l_type = stress_below(random, 2) ? F_WRLCK : F_UNLCK,
-                         .l_start = stress_below(random, 100), .l_len = 10};
+                         .l_start = stress_below(random, 100),
+                         .l_len = 10};
     fcntl(fd, F_SETLK, &lock);
     flock(fd, LOCK_EX | LOCK_NB);
     if (stress_below(random, 2)) {
@@ -100,7 +101,8 @@ static void use_file(struct stress_random *random)
 
 static void list(struct stress_random *random)
 {
-    static const char *const places[] = {".", "dir", "/proc", "/proc/self/task", "/proc/self/fd", "/dev"};
+    static const char *const places[] = {".",   "dir", "/proc", "/proc/self/task", "/proc/self/fd",
+                                         "/dev"};
     DIR *directory = opendir(places[stress_below(random, 6)]);
     struct dirent *entry;
     while (directory && (entry = readdir(directory))) {
@@ -114,23 +116,28 @@ static void list(struct stress_random *random)
 
 static void read_proc(struct stress_random *random)
 {
-    static const char *const names[] = {"stat", "status", "maps", "cmdline", "environ", "fdinfo/3", "smaps",
-                                        "limits", "io", "mountinfo", "comm", "statm", "syscall",
-                                        "wchan", "auxv", "cgroup", "sched", "task/1/stat"};
-    static const char *const globals[] = {"stat", "meminfo", "mounts", "uptime", "loadavg", "net/unix",
-                                          "net/tcp", "locks", "sys/kernel/pid_max", "cpuinfo"};
+    static const char *const names[] = {"stat",     "status", "maps",       "cmdline", "environ",
+                                        "fdinfo/3", "smaps",  "limits",     "io",      "mountinfo",
+                                        "comm",     "statm",  "syscall",    "wchan",   "auxv",
+                                        "cgroup",   "sched",  "task/1/stat"};
+    static const char *const globals[] = {"stat",    "meminfo", "mounts",
+                                          "uptime",  "loadavg", "net/unix",
+                                          "net/tcp", "locks",   "sys/kernel/pid_max",
+                                          "cpuinfo"};
     char path[64];
     char buffer[4096];
     DIR *directory = opendir("/proc");
     struct dirent *entry;
     while (directory && (entry = readdir(directory))) {
         if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' && stress_below(random, 2)) {
-            snprintf(path, sizeof(path), "/proc/%.10s/%s", entry->d_name, names[stress_below(random, 18)]);
+            snprintf(path, sizeof(path), "/proc/%.10s/%s", entry->d_name,
+                     names[stress_below(random, 18)]);
             int fd = open(path, O_RDONLY);
             while (fd >= 0 && read(fd, buffer, sizeof(buffer)) > 0) {
             }
             close(fd);
-            snprintf(path, sizeof(path), "/proc/%.10s/%s", entry->d_name, stress_below(random, 2) ? "exe" : "cwd");
+            snprintf(path, sizeof(path), "/proc/%.10s/%s", entry->d_name,
+                     stress_below(random, 2) ? "exe" : "cwd");
             (void)!readlink(path, buffer, sizeof(buffer));
         }
     }
@@ -153,7 +160,9 @@ static void pass_descriptor(struct stress_random *random)
     char byte = 1;
     char control[CMSG_SPACE(sizeof(int) * 2)] = {0};
     struct iovec part = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
                              .msg_controllen = sizeof(control)};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
@@ -196,7 +205,8 @@ static void steal_descriptor(struct stress_random *random)
     default: {
         int epoll = epoll_create1(0);
         for (int i = 3; i < 23; i++) {
-            struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | (stress_below(random, 2) ? EPOLLET : 0)};
+            struct epoll_event event = {.events = EPOLLIN | EPOLLOUT |
+                                                  (stress_below(random, 2) ? EPOLLET : 0)};
             epoll_ctl(epoll, EPOLL_CTL_ADD, i, &event);
         }
         struct epoll_event events[8];
@@ -317,7 +327,8 @@ int main(int argc, char **argv)
     int seconds = argc > 1 ? atoi(argv[1]) : 3;
     base_seed = argc > 2 ? strtoull(argv[2], NULL, 0) : (uint64_t)getpid();
     char directory[] = "/tmp/stress-XXXXXX";
-    if (!mkdtemp(directory) || chdir(argc > 3 ? argv[3] : directory) != 0 || mkdir("dir", 0755) != 0) {
+    if (!mkdtemp(directory) || chdir(argc > 3 ? argv[3] : directory) != 0 ||
+        mkdir("dir", 0755) != 0) {
         stress_fail("directory");
     }
     signal(SIGPIPE, SIG_IGN);
@@ -329,7 +340,8 @@ int main(int argc, char **argv)
         }
     }
     sleep((unsigned)seconds + 1);
-    printf("files: done\n"); /* a thread may be stuck in accept(2) of a stolen descriptor: not joined */
+    printf("files: done\n"); /* a thread may be stuck in accept(2) of a stolen descriptor: not
+                                joined */
     fflush(stdout);
     _exit(0);
 }

@@ -1,7 +1,7 @@
 /*
- * random_calls.c: random system calls with hostile arguments, from processes of several threads that
- * share memory and descriptors. Nothing is expected of their results: the sandbox has to survive them.
- * Never run this outside of a sandbox.
+ * random_calls.c: random system calls with hostile arguments, from processes of several threads
+ * that share memory and descriptors. Nothing is expected of their results: the sandbox has to
+ * survive them. Never run this outside of a sandbox.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,11 +29,26 @@
 static unsigned char *area;
 static long only_call = -1;
 
-static const char *const names[] = {"a",       "b",           "d/x",           "/proc/self/fd/3",
-                                    "",        "..",          "/dev/null",     "/proc/self/maps",
-                                    "d",       "/dev/ptmx",   "/proc/self/mem", "/tmp/f/a",
-                                    "/",       "/proc/1/stat", "link",         "/dev/tty",
-                                    "/usr/bin", "/proc/self/task", "d/../a",   "/etc/passwd"};
+static const char *const names[] = {"a",
+                                    "b",
+                                    "d/x",
+                                    "/proc/self/fd/3",
+                                    "",
+                                    "..",
+                                    "/dev/null",
+                                    "/proc/self/maps",
+                                    "d",
+                                    "/dev/ptmx",
+                                    "/proc/self/mem",
+                                    "/tmp/f/a",
+                                    "/",
+                                    "/proc/1/stat",
+                                    "link",
+                                    "/dev/tty",
+                                    "/usr/bin",
+                                    "/proc/self/task",
+                                    "d/../a",
+                                    "/etc/passwd"};
 
 static bool is_forbidden(long number)
 {
@@ -60,9 +75,25 @@ static bool is_forbidden(long number)
 
 static uint64_t number_like(struct stress_random *random)
 {
-    static const uint64_t odd[] = {0, 1, 2, 3, 7, 8, 16, 0xff, 0x1000, 0xfff, 0x7fffffff,
-                                   0x80000000, 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000,
-                                   (uint64_t)-1, (uint64_t)-100, (uint64_t)-4095, 1ULL << 47};
+    static const uint64_t odd[] = {0,
+                                   1,
+                                   2,
+                                   3,
+                                   7,
+                                   8,
+                                   16,
+                                   0xff,
+                                   0x1000,
+                                   0xfff,
+                                   0x7fffffff,
+                                   0x80000000,
+                                   0xffffffff,
+                                   0x7fffffffffffffff,
+                                   0x8000000000000000,
+                                   (uint64_t)-1,
+                                   (uint64_t)-100,
+                                   (uint64_t)-4095,
+                                   1ULL << 47};
     uint64_t value = odd[stress_below(random, sizeof(odd) / sizeof(odd[0]))];
     switch (stress_below(random, 4)) {
     case 0:
@@ -261,7 +292,10 @@ int main(int argc, char **argv)
     if (mkdir("/tmp/f", 0777) != 0 || chdir("/tmp/f") != 0) {
         stress_fail("/tmp/f");
     }
-    struct { pid_t pid; double since; } children[CHILDREN] = {0};
+    struct {
+        pid_t pid;
+        double since;
+    } children[CHILDREN] = {0};
     unsigned ended = 0;
     signal(SIGHUP, SIG_IGN);
     while (stress_now() < stop_at) {

@@ -1,6 +1,7 @@
 /*
- * stress.h: what the stress guests share: a random generator per thread, the time to run, and a clear
- * failure. Each takes the seconds to run and a seed as arguments and prints one line at the end.
+ * stress.h: what the stress guests share: a random generator per thread, the time to run, and a
+ * clear failure. Each takes the seconds to run and a seed as arguments and prints one line at the
+ * end.
  */
 #pragma once
 
