@@ -344,6 +344,17 @@ static int64_t seek_by_size(int64_t position, int64_t offset, int whence, uint64
     return result < 0 ? -EINVAL : result;
 }
 
+int64_t file_seek_by_size(struct file *file, int64_t offset, int whence)
+{
+    uint64_t size = inode_load(file->inode->size);
+    if (whence == SEEK_END && file->inode->ops->getattr) {
+        struct inode_attr attr;
+        int error = inode_getattr(file->inode, &attr);
+        size = error == 0 ? attr.size : size;
+    }
+    return seek_by_size((int64_t)file->position, offset, whence, size);
+}
+
 int64_t file_seek(struct file *file, int64_t offset, int whence)
 {
     if ((file->mode & FILE_PATH) != 0) {
@@ -356,18 +367,8 @@ int64_t file_seek(struct file *file, int64_t offset, int whence)
         return -EINVAL;
     }
     mutex_lock(&file->lock);
-    int64_t result;
-    if (file->ops->seek) {
-        result = file->ops->seek(file, offset, whence);
-    } else {
-        uint64_t size = inode_load(file->inode->size);
-        if (whence == SEEK_END && file->inode->ops->getattr) {
-            struct inode_attr attr;
-            int error = inode_getattr(file->inode, &attr);
-            size = error == 0 ? attr.size : size;
-        }
-        result = seek_by_size((int64_t)file->position, offset, whence, size);
-    }
+    int64_t result = file->ops->seek ? file->ops->seek(file, offset, whence)
+                                     : file_seek_by_size(file, offset, whence);
     if (result >= 0) {
         file->position = (uint64_t)result;
     }

@@ -137,6 +137,8 @@ ssize_t file_read(struct file *file, struct uio *uio, const uint64_t *pos, int f
 ssize_t file_write(struct file *file, struct uio *uio, const uint64_t *pos, int flags) must_check;
 int file_readdir(struct file *file, struct dir_sink *sink) must_check;
 int64_t file_seek(struct file *file, int64_t offset, int whence) must_check;
+/* What happens without a seek op; for ops that treat some values of whence only. Locked. */
+int64_t file_seek_by_size(struct file *file, int64_t offset, int whence) must_check;
 uint32_t file_poll(struct file *file);
 struct wait_queue *file_wait_queue(struct file *file); /* NULL: never changes */
 long file_ioctl(struct file *file, unsigned command, uint64_t argument) must_check;

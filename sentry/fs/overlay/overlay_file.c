@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "sentry/fs/overlay/internal.h"
 #include "sentry/mm/uio.h"
@@ -97,6 +98,22 @@ static int overlay_mmap(struct file *file, uint64_t offset, uint64_t length, int
     return real->ops->mmap(real, offset, length, prot, flags, ret_source);
 }
 
+/* Linux: ovl_llseek: holes are those of the layer. */
+static int64_t overlay_seek(struct file *file, int64_t offset, int whence)
+{
+    struct file *real;
+    if (whence == SEEK_DATA || whence == SEEK_HOLE) {
+        int result = real_file(file, &real);
+        if (result < 0) {
+            return result;
+        }
+        if (real->ops->seek != NULL) {
+            return real->ops->seek(real, offset, whence);
+        }
+    }
+    return file_seek_by_size(file, offset, whence);
+}
+
 static int overlay_sync(struct file *file, bool data_only)
 {
     (void)file;
@@ -146,6 +163,7 @@ static const struct file_ops overlay_file_ops = {
     .read = overlay_read,
     .write = overlay_write,
     .mmap = overlay_mmap,
+    .seek = overlay_seek,
     .sync = overlay_sync,
     .allocate = overlay_allocate,
     .release = overlay_release,
