@@ -12,7 +12,7 @@ console.log(crypto.createHash('sha256').update('abc').digest('hex'), zlib.gunzip
   const s = fs.createReadStream('a/b/g'); let n = 0; for await (const c of s) n += c.length; console.log(n);
   await fs.promises.rm('a', {recursive: true}); console.log(fs.existsSync('a'));
   const w = fs.watch('.', (e, f) => { if (f === 'watched') { console.log('event', f); w.close(); } }); setTimeout(() => fs.writeFileSync('watched', '1'), 50);
-  setTimeout(() => console.log('timer'), 300); setImmediate(() => console.log('immediate')); process.nextTick(() => console.log('tick'));
+  await new Promise(r => setTimeout(r, 400)); setTimeout(() => console.log('timer'), 300); setImmediate(() => console.log('immediate')); process.nextTick(() => console.log('tick'));
   const net = require('net'); const srv = net.createServer(c => c.pipe(c)).listen('n.sock', () => { const c = net.connect('n.sock', () => c.end('echo')); c.on('data', d => console.log('' + d)); c.on('close', () => srv.close()); });
 })();
 END

@@ -12,6 +12,8 @@ import traceback
 STOCKADE = "build/stockade"
 ENGINE = "auto"
 CASES = []
+# A directory of PATH that this user may not search would turn "not found" into EACCES.
+os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Skip(Exception):
