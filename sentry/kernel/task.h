@@ -58,7 +58,7 @@ struct process {
     TAILQ_ENTRY(process) sibling_link;         /* (K) */
     int pgid;                                  /* (K) */
     struct session *session;                   /* (K) reference */
-    enum process_state state;                  /* (K) */
+    _Atomic enum process_state state;          /* written under (K) */
     bool gave_up_tty;                          /* (K) TIOCNOTTY by one that leads no session */
     bool did_exec;                             /* (K) setpgid by the parent then fails */
     bool is_subreaper, has_subreaper;          /* (K) */

@@ -14,7 +14,7 @@
 
 static enum process_state state_of(const struct process *process)
 {
-    return __atomic_load_n(&process->state, __ATOMIC_ACQUIRE);
+    return atomic_load(&process->state);
 }
 
 static uint32_t pidfd_poll(struct file *file)
