@@ -363,6 +363,7 @@ int proc_new(struct super **ret_super)
         return -ENOMEM;
     }
     super_init(super, &proc_super_ops, "proc", PROC_SUPER_MAGIC);
+    super->no_new_names = true;
     struct proc_node *root = node_new(super, &proc_root, 1);
     if (root == NULL) {
         super_unref(super);
