@@ -72,7 +72,7 @@ struct mm {
     uint64_t auxv[64];
     uint32_t auxv_count;            /* words */
     uint64_t limit_as, limit_data, limit_memlock, limit_stack; /* copies of the rlimits */
-    int dumpable;                   /* SUID_DUMP_*: 0, 1, 2 */
+    atomic_int dumpable;            /* read without the lock; SUID_DUMP_*: 0, 1, 2 */
     unsigned membarrier;            /* REGISTER_* commands that were given */
     struct vdso_info vdso;
     uint64_t id;                    /* unique: futex key of private words */

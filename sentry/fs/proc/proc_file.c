@@ -15,7 +15,7 @@ struct proc_text {
     struct mutex lock; /* RANK_OBJECT */
     char *data;        /* under lock; owned */
     size_t length;
-    bool valid;
+    atomic_bool valid; /* read without the lock */
 };
 
 static int make_text(struct proc_node *node, struct proc_text *state)
