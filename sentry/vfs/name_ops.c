@@ -53,7 +53,7 @@ int name_may_create(struct inode *dir)
     if ((dir->flags & INODE_DEAD) != 0) {
         return -ENOENT;
     }
-    if (!dir->ops->create && dir->super->no_new_names) {
+    if (dir->super->no_new_names) {
         return -ENOENT; /* Linux: the look-up itself failed, before any permission was asked */
     }
     return inode_permission(dir, MAY_WRITE | MAY_EXEC);
