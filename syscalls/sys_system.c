@@ -317,8 +317,8 @@ static long process_vm(struct task *task, const struct syscall_args *args, bool 
         remote.mm = mm;
         done = write ? copy_between(&local, &remote) : copy_between(&remote, &local);
         mm_unref(mm);
-        uio_fini(&remote);
     }
+    uio_fini(&remote);
     uio_fini(&local);
     return done;
 }

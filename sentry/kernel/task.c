@@ -140,7 +140,9 @@ struct process *process_new(struct process *parent)
     timer_init(&process->real_timer, itimer_real_fired);
     process->start_ns = clock_ns(CLOCK_BOOTTIME);
     if (parent) {
+        mutex_lock(&kernel_lock);
         memcpy(process->limits, parent->limits, sizeof(process->limits));
+        mutex_unlock(&kernel_lock);
         process->personality = parent->personality;
     }
     return process;

@@ -61,9 +61,10 @@ struct process {
     _Atomic enum process_state state;          /* written under (K) */
     bool gave_up_tty;                          /* (K) TIOCNOTTY by one that leads no session */
     bool did_exec;                             /* (K) setpgid by the parent then fails */
-    bool is_subreaper, has_subreaper;          /* (K) */
+    atomic_bool is_subreaper;                  /* written under (K) */
+    bool has_subreaper;                        /* (K) */
     int exit_signal;                           /* (K) sent to the parent; 0 none */
-    int pdeath_signal;                         /* (K) */
+    atomic_int pdeath_signal;                  /* written under (K) */
 
     bool group_exiting;                        /* (K) */
     int exit_status;                           /* (K) wait status */

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -97,7 +98,7 @@ struct socket_options {
 struct socket {
     const struct socket_ops *ops;
     int domain, type, protocol;
-    struct file *file; /* its file, not a reference; NULL for a connection not accepted yet */
+    struct file *_Atomic file; /* its file, not a reference; NULL for a connection not accepted yet */
     struct mutex lock; /* RANK_SOCKET */
     struct wait_queue queue;
     struct socket_options options;
