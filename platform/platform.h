@@ -47,7 +47,8 @@ struct platform_fault {
     int signo; /* SIGSEGV SIGBUS SIGFPE SIGILL SIGTRAP */
     int code;  /* si_code */
     uint64_t addr;
-    uint64_t trapno, err, cr2; /* gregs REG_TRAPNO REG_ERR REG_CR2; 0 where the engine cannot know */
+    uint64_t trapno, err,
+        cr2; /* gregs REG_TRAPNO REG_ERR REG_CR2; 0 where the engine cannot know */
 };
 
 struct platform_event {

@@ -1,12 +1,13 @@
-/* sys_credentials.c: user and group ids, capabilities. Linux: kernel/sys.c, security/commoncap.c. */
+/* sys_credentials.c: user and group ids, capabilities. Linux: kernel/sys.c, security/commoncap.c.
+ */
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "syscalls/syscall.h"
 
-#define NO_ID        0xffffffffU
-#define GROUPS_LIMIT 65536
+#define NO_ID                  0xffffffffU
+#define GROUPS_LIMIT           65536
 #define SECBIT_NO_SETUID_FIXUP 4U
 
 long sys_getuid(struct task *task, const struct syscall_args *args)
@@ -153,9 +154,9 @@ long sys_setreuid(struct task *task, const struct syscall_args *args)
     uid_t ruid = arg_uint(args, 0);
     uid_t euid = arg_uint(args, 1);
     bool privileged = cred_capable(old, CAP_SETUID);
-    if (!privileged && ((ruid != NO_ID && ruid != old->uid && ruid != old->euid) ||
-                        (euid != NO_ID && euid != old->uid && euid != old->euid &&
-                         euid != old->suid))) {
+    if (!privileged &&
+        ((ruid != NO_ID && ruid != old->uid && ruid != old->euid) ||
+         (euid != NO_ID && euid != old->uid && euid != old->euid && euid != old->suid))) {
         return -EPERM;
     }
     struct cred *cred = cred_copy(old);
@@ -178,9 +179,9 @@ long sys_setregid(struct task *task, const struct syscall_args *args)
     gid_t rgid = arg_uint(args, 0);
     gid_t egid = arg_uint(args, 1);
     bool privileged = cred_capable(old, CAP_SETGID);
-    if (!privileged && ((rgid != NO_ID && rgid != old->gid && rgid != old->egid) ||
-                        (egid != NO_ID && egid != old->gid && egid != old->egid &&
-                         egid != old->sgid))) {
+    if (!privileged &&
+        ((rgid != NO_ID && rgid != old->gid && rgid != old->egid) ||
+         (egid != NO_ID && egid != old->gid && egid != old->egid && egid != old->sgid))) {
         return -EPERM;
     }
     struct cred *cred = cred_copy(old);
@@ -287,8 +288,7 @@ long sys_getgroups(struct task *task, const struct syscall_args *args)
         return -EINVAL;
     }
     if (size != 0 && count > 0) {
-        int result = mm_copy_out(task->mm, args->arg[1], task->cred->groups,
-                                 count * sizeof(gid_t));
+        int result = mm_copy_out(task->mm, args->arg[1], task->cred->groups, count * sizeof(gid_t));
         if (result != 0) {
             return result;
         }

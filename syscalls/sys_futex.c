@@ -35,8 +35,8 @@ static long wait_call(struct task *task, const struct syscall_args *args, int op
             realtime = false;
         }
     }
-    int result = futex_wait(task, args->arg[0], shared, arg_uint(args, 2), bitset, deadline,
-                            realtime);
+    int result =
+        futex_wait(task, args->arg[0], shared, arg_uint(args, 2), bitset, deadline, realtime);
     if (result == -ERESTARTSYS && args->arg[3] != 0 && !realtime) {
         task->restart_block = (struct restart_block){
             .restart = futex_restart,

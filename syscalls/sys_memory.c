@@ -218,8 +218,8 @@ long sys_mincore(struct task *task, const struct syscall_args *args)
         uint64_t part = min_of(length - done, (uint64_t)sizeof(vector) * PAGE_SIZE);
         int result = mm_mincore(task->mm, addr + done, part, vector);
         if (result == 0) {
-            result = mm_copy_out(task->mm, args->arg[2] + done / PAGE_SIZE, vector,
-                                 part / PAGE_SIZE);
+            result =
+                mm_copy_out(task->mm, args->arg[2] + done / PAGE_SIZE, vector, part / PAGE_SIZE);
         }
         if (result != 0) {
             return result;
@@ -232,8 +232,13 @@ long sys_mincore(struct task *task, const struct syscall_args *args)
 long sys_membarrier(struct task *task, const struct syscall_args *args)
 {
     enum {
-        QUERY = 0, GLOBAL = 1, GLOBAL_EXPEDITED = 2, REGISTER_GLOBAL_EXPEDITED = 4,
-        PRIVATE_EXPEDITED = 8, REGISTER_PRIVATE_EXPEDITED = 16, PRIVATE_SYNC_CORE = 32,
+        QUERY = 0,
+        GLOBAL = 1,
+        GLOBAL_EXPEDITED = 2,
+        REGISTER_GLOBAL_EXPEDITED = 4,
+        PRIVATE_EXPEDITED = 8,
+        REGISTER_PRIVATE_EXPEDITED = 16,
+        PRIVATE_SYNC_CORE = 32,
         REGISTER_PRIVATE_SYNC_CORE = 64,
     };
     if (args->arg[1] != 0) {
@@ -262,10 +267,8 @@ long sys_membarrier(struct task *task, const struct syscall_args *args)
         struct process *process;
         struct task *other;
         mutex_lock(&kernel_lock);
-        TAILQ_FOREACH(process, &all_processes, all_link)
-        {
-            TAILQ_FOREACH(other, &process->threads, thread_link)
-            {
+        TAILQ_FOREACH (process, &all_processes, all_link) {
+            TAILQ_FOREACH (other, &process->threads, thread_link) {
                 if (other != task && other->mm == task->mm && atomic_load(&other->in_guest)) {
                     task_kick_locked(other);
                 }

@@ -138,8 +138,7 @@ static long process_option(struct task *task, int option, const struct syscall_a
         process->is_subreaper = args->arg[1] != 0;
         if (process->is_subreaper) {
             struct process *each; /* descendants alive now, too */
-            TAILQ_FOREACH(each, &all_processes, all_link)
-            {
+            TAILQ_FOREACH (each, &all_processes, all_link) {
                 for (struct process *up = each->parent; up; up = up->parent) {
                     each->has_subreaper = each->has_subreaper || up == process;
                 }
@@ -230,8 +229,14 @@ long sys_prctl(struct task *task, const struct syscall_args *args)
     }
 }
 
-enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS, ARCH_GET_CPUID = 0x1011,
-       ARCH_SET_CPUID };
+enum {
+    ARCH_SET_GS = 0x1001,
+    ARCH_SET_FS,
+    ARCH_GET_FS,
+    ARCH_GET_GS,
+    ARCH_GET_CPUID = 0x1011,
+    ARCH_SET_CPUID
+};
 
 long sys_arch_prctl(struct task *task, const struct syscall_args *args)
 {

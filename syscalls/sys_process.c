@@ -163,8 +163,8 @@ long sys_execveat(struct task *task, const struct syscall_args *args)
         return -EINVAL;
     }
     auto_lookup struct lookup lookup;
-    int result = lookup_begin(task, dirfd, args->arg[1],
-                              flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0U, &lookup);
+    int result =
+        lookup_begin(task, dirfd, args->arg[1], flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0U, &lookup);
     if (result != 0) {
         return result;
     }
@@ -411,5 +411,6 @@ long sys_getrusage(struct task *task, const struct syscall_args *args)
         return -EINVAL;
     }
     mutex_unlock(&kernel_lock);
-    return copy_out_rusage(args->arg[1], user, system, max_rss, who == RUSAGE_CHILDREN ? NULL : task);
+    return copy_out_rusage(args->arg[1], user, system, max_rss,
+                           who == RUSAGE_CHILDREN ? NULL : task);
 }

@@ -1,6 +1,6 @@
 /*
- * sys_scheduler.c: scheduling calls. The host schedules stub threads; policy, priority and nice values
- * are kept and shown as Linux would, affinity is passed on to the engine.
+ * sys_scheduler.c: scheduling calls. The host schedules stub threads; policy, priority and nice
+ * values are kept and shown as Linux would, affinity is passed on to the engine.
  */
 #include <linux/capability.h>
 #include <sched.h>
@@ -42,8 +42,7 @@ static bool may_change(const struct task *task, const struct task *target)
     }
     mutex_lock(&kernel_lock);
     const struct cred *other = target->cred;
-    bool allowed =
-        other && (task->cred->euid == other->uid || task->cred->euid == other->euid);
+    bool allowed = other && (task->cred->euid == other->uid || task->cred->euid == other->euid);
     mutex_unlock(&kernel_lock);
     return allowed;
 }
@@ -279,7 +278,8 @@ long sys_sched_getattr(struct task *task, const struct syscall_args *args)
 {
     struct task *target;
     uint32_t size = arg_uint(args, 2);
-    if (args->arg[1] == 0 || arg_int(args, 0) < 0 || size < 48 || size > PAGE_SIZE || args->arg[3] != 0) {
+    if (args->arg[1] == 0 || arg_int(args, 0) < 0 || size < 48 || size > PAGE_SIZE ||
+        args->arg[3] != 0) {
         return -EINVAL;
     }
     int result = find_target(task, arg_int(args, 0), &target);
@@ -303,8 +303,7 @@ static int for_each_named(struct task *task, int which, int who,
     int result = -ESRCH;
     struct process *process;
     mutex_lock(&kernel_lock);
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         bool match = false;
         struct task *leader = process->leader;
         if (process->state != PROCESS_RUNNING || !leader || !leader->cred) {

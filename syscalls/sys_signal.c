@@ -8,7 +8,7 @@
 #include "sentry/kernel/signal_sets.h"
 #include "syscalls/syscall.h"
 
-#define SIGSET_SIZE 8
+#define SIGSET_SIZE        8
 #define SS_AUTODISARM_FLAG (1U << 31)
 
 long sys_rt_sigaction(struct task *task, const struct syscall_args *args)
@@ -208,8 +208,7 @@ static long kill_many(struct task *task, int pid, int signo, const siginfo_t *in
     struct process *process;
     mutex_lock(&kernel_lock);
     int pgid = pid == 0 ? task->process->pgid : -pid;
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process->state == PROCESS_REAPED || process == init_process) {
             continue;
         }

@@ -26,8 +26,8 @@ long sys_uname(struct task *task, const struct syscall_args *args)
     memset(&name, 0, sizeof(name));
     strcpy(name.sysname, "Linux");
     kernel_get_hostname(name.nodename);
-    strcpy(name.release, task->process->personality & PERSONALITY_UNAME26 ? "2.6.61"
-                                                                          : KERNEL_RELEASE);
+    strcpy(name.release,
+           task->process->personality & PERSONALITY_UNAME26 ? "2.6.61" : KERNEL_RELEASE);
     strcpy(name.version, KERNEL_VERSION);
     strcpy(name.machine, "x86_64");
     kernel_get_domainname(name.domainname);
@@ -200,8 +200,7 @@ long sys_setrlimit(struct task *task, const struct syscall_args *args)
     struct rlimit limit;
     struct rlimit old;
     int result = copy_in(args->arg[1], &limit);
-    return result != 0 ? result
-                       : change_limit(task, task, (int)arg_uint(args, 0), &limit, &old);
+    return result != 0 ? result : change_limit(task, task, (int)arg_uint(args, 0), &limit, &old);
 }
 
 /* Linux: check_prlimit_permission. */
@@ -235,10 +234,9 @@ long sys_prlimit64(struct task *task, const struct syscall_args *args)
     if (!target) {
         return -ESRCH;
     }
-    int result = may_prlimit(task, target)
-                     ? change_limit(task, target, (int)arg_uint(args, 1),
-                                    args->arg[2] != 0 ? &limit : NULL, &old)
-                     : -EPERM;
+    int result = may_prlimit(task, target) ? change_limit(task, target, (int)arg_uint(args, 1),
+                                                          args->arg[2] != 0 ? &limit : NULL, &old)
+                                           : -EPERM;
     task_unref(target);
     if (result == 0 && args->arg[3] != 0) {
         result = copy_out(args->arg[3], &old);

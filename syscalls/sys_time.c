@@ -241,7 +241,7 @@ long sys_clock_nanosleep(struct task *task, const struct syscall_args *args)
     if (!absolute) {
         return sleep_relative(task, clock, ns_add(now, length), args->arg[3]);
     }
-    result = is_host_clock(clock) ? sleep_until_clock(clock, length)
-                                  : sleep_cpu_clock(clock, length);
+    result =
+        is_host_clock(clock) ? sleep_until_clock(clock, length) : sleep_cpu_clock(clock, length);
     return result == -ERESTARTSYS ? -ERESTARTNOHAND : result;
 }

@@ -18,7 +18,8 @@ struct arch_regs {
 
 #define ARCH_USER_CS 0x33
 #define ARCH_USER_DS 0x2b
-/* EFLAGS bits that user code may change: CF PF AF ZF SF TF DF OF NT RF AC ID (Linux: FIX_EFLAGS). */
+/* EFLAGS bits that user code may change: CF PF AF ZF SF TF DF OF NT RF AC ID (Linux: FIX_EFLAGS).
+ */
 #define ARCH_USER_EFLAGS 0x254dd5ULL
 #define ARCH_EFLAGS_TF   0x100ULL
 #define ARCH_EFLAGS_DF   0x400ULL

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define must_check      __attribute__((warn_unused_result))
-#define maybe_unused    __attribute__((unused))
+#define must_check        __attribute__((warn_unused_result))
+#define maybe_unused      __attribute__((unused))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 
 #define ignore_result(expr)                                                                        \
@@ -19,12 +19,11 @@
         (void)ignored_result_;                                                                     \
     } while (0)
 
-#define container_of(ptr, type, member)                                                            \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define array_size(a) (sizeof(a) / sizeof((a)[0]))
 
-#define unique_name_join(a, b) a##b
+#define unique_name_join(a, b)   a##b
 #define unique_name_expand(a, b) unique_name_join(a, b)
 #define unique_name(prefix)      unique_name_expand(prefix, __COUNTER__)
 
@@ -61,8 +60,9 @@ static inline void auto_free_helper(void *pointer)
 #ifndef UNDER_SANITIZER
 #define UNDER_SANITIZER 0
 #endif
-/* The stack of a thread that needs this many bytes: instrumented frames are several times larger. */
-#define thread_stack_size(bytes) (UNDER_SANITIZER ? 6UL * (bytes) : (bytes) * 1UL)
+/* The stack of a thread that needs this many bytes: instrumented frames are several times larger.
+ */
+#define thread_stack_size(bytes) (UNDER_SANITIZER ? 6UL * (bytes) : (bytes)*1UL)
 
 /* Clang's thread-safety analysis; nothing under gcc. */
 #if defined(__clang__)
@@ -70,7 +70,7 @@ static inline void auto_free_helper(void *pointer)
 #else
 #define thread_annotation(x)
 #endif
-#define REQUIRES(...) thread_annotation(requires_capability(__VA_ARGS__))
-#define ACQUIRES(...) thread_annotation(acquire_capability(__VA_ARGS__))
-#define RELEASES(...) thread_annotation(release_capability(__VA_ARGS__))
+#define REQUIRES(...)             thread_annotation(requires_capability(__VA_ARGS__))
+#define ACQUIRES(...)             thread_annotation(acquire_capability(__VA_ARGS__))
+#define RELEASES(...)             thread_annotation(release_capability(__VA_ARGS__))
 #define NO_THREAD_SAFETY_ANALYSIS thread_annotation(no_thread_safety_analysis)

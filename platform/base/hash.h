@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM            1
 #define uthash_nonfatal_oom(element) ((void)(element))
 #include <uthash.h>
 

@@ -19,7 +19,8 @@ static _Thread_local struct held_locks held;
 
 static _Noreturn void lock_die(const char *what, const struct mutex *mutex)
 {
-    fprintf(stderr, "stockade: lock error: %s (rank %d, holding", what, mutex ? (int)mutex->rank : -1);
+    fprintf(stderr, "stockade: lock error: %s (rank %d, holding", what,
+            mutex ? (int)mutex->rank : -1);
     for (int i = 0; i < held.count; i++) {
         fprintf(stderr, " %d", (int)held.stack[i]->rank);
     }

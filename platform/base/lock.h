@@ -46,7 +46,8 @@ enum lock_rank {
     RANK_COUNT,
 };
 
-struct thread_annotation(capability("mutex")) mutex {
+struct thread_annotation(capability("mutex")) mutex
+{
     pthread_mutex_t host;
     enum lock_rank rank;
 };

@@ -9,7 +9,8 @@
 
 #include "platform/base/text.h"
 
-static struct log_config log_state = {.fd = STDERR_FILENO, .level = LOG_WARNING, .role = "stockade"};
+static struct log_config log_state = {
+    .fd = STDERR_FILENO, .level = LOG_WARNING, .role = "stockade"};
 
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug"};
 

@@ -1,6 +1,7 @@
 /*
- * boot.c: wires the sentry together: engine, kernel, mounts, first task; then the main thread serves
- * the launcher. The main thread lives as long as the process: the stubs' parent-death signal hangs on it.
+ * boot.c: wires the sentry together: engine, kernel, mounts, first task; then the main thread
+ * serves the launcher. The main thread lives as long as the process: the stubs' parent-death signal
+ * hangs on it.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -145,7 +146,8 @@ static void wire_hooks(const struct sentry_config *config)
         signal_trace = strace_signal;
         kernel_task_exited = strace_exit;
     }
-    ignore_result(kernel_set_hostname(config->hostname, min_of(strlen(config->hostname), (size_t)64)));
+    ignore_result(
+        kernel_set_hostname(config->hostname, min_of(strlen(config->hostname), (size_t)64)));
 }
 
 int sentry_boot_run(const struct sentry_config *config)
@@ -181,8 +183,8 @@ int sentry_boot_run(const struct sentry_config *config)
     struct task *task = NULL;
     result = boot_first_task(config, &task, &program_failed, text, sizeof(text));
     if (result != 0 && program_failed) {
-        ignore_result(control_send_simple(config->control_fd, CONTROL_EXEC_FAILED, -result, NULL,
-                                          text));
+        ignore_result(
+            control_send_simple(config->control_fd, CONTROL_EXEC_FAILED, -result, NULL, text));
         ignore_result(control_send_simple(config->control_fd, CONTROL_DONE, 0, NULL, NULL));
         _exit(0);
     }

@@ -16,8 +16,7 @@ int boot_console_start(const struct sentry_config *config, struct file **ret_fil
     if (!config->is_terminal) {
         return 0;
     }
-    int result =
-        console_start(config->terminal_fd, config->terminal_fd, &config->window, ret_file);
+    int result = console_start(config->terminal_fd, config->terminal_fd, &config->window, ret_file);
     if (result == 0) {
         console_exists = true;
         result = console_attach(*ret_file);

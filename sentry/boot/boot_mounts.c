@@ -1,4 +1,5 @@
-/* boot_mounts.c: the guest's file tree, from the launcher's list. Runs as guest root with umask 0. */
+/* boot_mounts.c: the guest's file tree, from the launcher's list. Runs as guest root with umask 0.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -67,8 +68,10 @@ static int new_tmpfs(uint64_t size, const struct sentry_mount *mount, struct sup
 static int new_gofer(const struct sentry_config *config, const struct sentry_mount *mount,
                      bool *ret_read_only, struct super **ret_super)
 {
-    struct gofer_fs_options options = {.host_uid = config->uid, .guest_uid = config->uid,
-                                       .host_gid = config->gid, .guest_gid = config->gid};
+    struct gofer_fs_options options = {.host_uid = config->uid,
+                                       .guest_uid = config->uid,
+                                       .host_gid = config->gid,
+                                       .guest_gid = config->gid};
     struct super *lower = NULL;
     int result = gofer_fs_new(client, mount->gofer_index, &options, &lower, ret_read_only);
     if (result != 0 || mount->mode != SENTRY_MODE_COW) {
@@ -273,8 +276,7 @@ static int open_contents(const struct change_context *context, const char *guest
     struct file *file = NULL;
     struct mm_source source;
     int fd = -1;
-    if (!context->config->change_contents ||
-        vfs_open(NULL, guest_path, &request, &file) != 0) {
+    if (!context->config->change_contents || vfs_open(NULL, guest_path, &request, &file) != 0) {
         return -1;
     }
     if (S_ISREG(file->inode->mode) &&
@@ -295,9 +297,9 @@ static int send_change(const struct overlay_change *change, void *opaque)
     struct control_message message = {.type = CONTROL_CHANGE};
     char path[PATH_MAX_LENGTH * 2];
     snprintf(message.name, sizeof(message.name), "%s", change_name(change->kind));
-    int length = snprintf(path, sizeof(path) / 2, "%s/%s",
-                          strcmp(context->mount_path, "/") == 0 ? "" : context->mount_path,
-                          change->path);
+    int length =
+        snprintf(path, sizeof(path) / 2, "%s/%s",
+                 strcmp(context->mount_path, "/") == 0 ? "" : context->mount_path, change->path);
     if (length <= 0 || (size_t)length >= sizeof(path) / 2) {
         return 0;
     }
@@ -336,9 +338,8 @@ static int send_change(const struct overlay_change *change, void *opaque)
 void boot_send_changes(const struct sentry_config *config)
 {
     for (size_t i = 0; i < cow_count; i++) {
-        struct change_context context = {.config = config,
-                                         .super = cow_mounts[i].super,
-                                         .mount_path = cow_mounts[i].path};
+        struct change_context context = {
+            .config = config, .super = cow_mounts[i].super, .mount_path = cow_mounts[i].path};
         ignore_result(overlay_for_each_change(cow_mounts[i].super, send_change, &context));
     }
 }

@@ -63,7 +63,8 @@ void boot_limit_hit(const char *name, const char *detail, bool fatal)
     }
     mutex_unlock(&limit_lock);
     if (!known) {
-        ignore_result(control_send_simple(boot_config->control_fd, CONTROL_LIMIT, fatal, name, detail));
+        ignore_result(
+            control_send_simple(boot_config->control_fd, CONTROL_LIMIT, fatal, name, detail));
     }
     if (fatal) {
         boot_request_finish(SIGKILL);
@@ -75,8 +76,7 @@ static void kill_all(void)
 {
     struct process *process;
     mutex_lock(&kernel_lock);
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process != init_process && process->state == PROCESS_RUNNING) {
             process_group_exit_locked(process, SIGKILL);
         }
@@ -102,8 +102,8 @@ static void send_stats(const struct sentry_config *config)
 /* The run-time of AddressSanitizer; absent without it. */
 __attribute__((weak)) int __lsan_do_recoverable_leak_check(void);
 
-/* The sentry ends without exit(3), so the leak check of a sanitized build is asked for here: once the
- * guest's threads have left, memory that is not reachable has leaked. */
+/* The sentry ends without exit(3), so the leak check of a sanitized build is asked for here: once
+ * the guest's threads have left, memory that is not reachable has leaked. */
 static void check_leaks(void)
 {
     if (!__lsan_do_recoverable_leak_check) {

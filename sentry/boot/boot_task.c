@@ -24,8 +24,8 @@ static void set_limits(struct process *process, const struct sentry_config *conf
         process->limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
     }
     uint64_t files = config->limits.open_files;
-    process->limits[RLIMIT_NOFILE] = files == SENTRY_NO_LIMIT ? (struct rlimit){1024, 1048576}
-                                                              : (struct rlimit){files, files};
+    process->limits[RLIMIT_NOFILE] =
+        files == SENTRY_NO_LIMIT ? (struct rlimit){1024, 1048576} : (struct rlimit){files, files};
     process->limits[RLIMIT_STACK] = (struct rlimit){8 << 20, RLIM_INFINITY};
     process->limits[RLIMIT_CORE] = (struct rlimit){0, RLIM_INFINITY};
     process->limits[RLIMIT_MEMLOCK] = (struct rlimit){8 << 20, 8 << 20};
@@ -151,8 +151,8 @@ static int find_program(const struct sentry_config *config, char found[PATH_MAX_
     const char *path = environment_path(config->envp);
     for (;;) {
         size_t length = strcspn(path, ":");
-        int written = snprintf(found, PATH_MAX_LENGTH, "%.*s/%s", (int)length,
-                               length ? path : ".", name);
+        int written =
+            snprintf(found, PATH_MAX_LENGTH, "%.*s/%s", (int)length, length ? path : ".", name);
         if (length == 0) {
             written = snprintf(found, PATH_MAX_LENGTH, "./%s", name);
         }

@@ -1,8 +1,8 @@
 /*
  * confine.c: what the sentry may still ask of the host once it has booted.
  *
- * The list below is the host attack surface of a compromised sentry: it opens, creates, connects and
- * executes nothing. Memory can never become executable, threads can be made but no processes.
+ * The list below is the host attack surface of a compromised sentry: it opens, creates, connects
+ * and executes nothing. Memory can never become executable, threads can be made but no processes.
  * A debug build names a forbidden call before it dies; a release build just dies.
  */
 #include "sentry/boot/confine.h"
@@ -29,22 +29,65 @@
 /* Allowed with any arguments: they act on descriptors and memory that the sentry has already. */
 static const int plain_calls[] = {
     /* files, streams and sockets that were handed over */
-    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
-    SCMP_SYS(preadv2), SCMP_SYS(pwritev2), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
-    SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync),
-    SCMP_SYS(fdatasync), SCMP_SYS(dup), SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll),
-    SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(shutdown),
-    SCMP_SYS(memfd_create), SCMP_SYS(eventfd2), SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(preadv2),
+    SCMP_SYS(pwritev2),
+    SCMP_SYS(pread64),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(lseek),
+    SCMP_SYS(fstat),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(fallocate),
+    SCMP_SYS(fsync),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(dup),
+    SCMP_SYS(close),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(memfd_create),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
     /* its own memory and threads */
-    SCMP_SYS(munmap), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(futex),
-    SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(gettid),
-    SCMP_SYS(getpid), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_getres), SCMP_SYS(getcpu), SCMP_SYS(getrandom), SCMP_SYS(restart_syscall),
-    SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getaffinity), SCMP_SYS(sysinfo) /* qsort(3) */,
+    SCMP_SYS(munmap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(mremap),
+    SCMP_SYS(brk),
+    SCMP_SYS(futex),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(rseq),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(gettid),
+    SCMP_SYS(getpid),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_getres),
+    SCMP_SYS(getcpu),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(sched_setaffinity),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sysinfo) /* qsort(3) */,
     /* its stubs: the host lets it reach its own children only where Yama is active */
-    SCMP_SYS(wait4), SCMP_SYS(tgkill), SCMP_SYS(kill), SCMP_SYS(process_vm_readv),
+    SCMP_SYS(wait4),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(kill),
+    SCMP_SYS(process_vm_readv),
     SCMP_SYS(process_vm_writev),
 };
 
@@ -59,14 +102,24 @@ static int allow_plain(scmp_filter_ctx filter)
     return 0;
 }
 
-/* ptrace requests of the engine; none that writes memory of an untraced process or changes options of
- * a tracer that is not us. */
+/* ptrace requests of the engine; none that writes memory of an untraced process or changes options
+ * of a tracer that is not us. */
 static int allow_ptrace(scmp_filter_ctx filter)
 {
     static const unsigned requests[] = {
-        PTRACE_CONT,      PTRACE_GETREGS,  PTRACE_SETREGS,    PTRACE_GETSIGINFO, PTRACE_SEIZE,
-        PTRACE_GETREGSET, PTRACE_SETREGSET, PTRACE_INTERRUPT, PTRACE_DETACH,
-        PTRACE_PEEKDATA,  PTRACE_POKEDATA,  PTRACE_SETSIGMASK,    31 /* PTRACE_SYSEMU */,
+        PTRACE_CONT,
+        PTRACE_GETREGS,
+        PTRACE_SETREGS,
+        PTRACE_GETSIGINFO,
+        PTRACE_SEIZE,
+        PTRACE_GETREGSET,
+        PTRACE_SETREGSET,
+        PTRACE_INTERRUPT,
+        PTRACE_DETACH,
+        PTRACE_PEEKDATA,
+        PTRACE_POKEDATA,
+        PTRACE_SETSIGMASK,
+        31 /* PTRACE_SYSEMU */,
         32 /* PTRACE_SYSEMU_SINGLESTEP */
     };
     for (size_t i = 0; i < array_size(requests); i++) {
@@ -82,15 +135,15 @@ static int allow_ptrace(scmp_filter_ctx filter)
 static int allow_checked(scmp_filter_ctx filter)
 {
     static const unsigned long ioctls[] = {FIONREAD, SIOCOUTQ, TIOCGWINSZ, TCGETS};
-    static const int fcntls[] = {F_GETFL, F_DUPFD_CLOEXEC, F_ADD_SEALS,
-                                 F_GET_SEALS, F_SETFD};
+    static const int fcntls[] = {F_GETFL, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS, F_SETFD};
     int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     if (result == 0) {
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     }
-    /* Threads only: the exact flags of pthread_create; clone3 cannot be checked, so glibc falls back. */
+    /* Threads only: the exact flags of pthread_create; clone3 cannot be checked, so glibc falls
+     * back. */
     if (result == 0) {
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                                   SCMP_A0(SCMP_CMP_MASKED_EQ,

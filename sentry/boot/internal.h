@@ -29,7 +29,8 @@ _Noreturn void boot_finish(const struct sentry_config *config, int wait_status);
 /* Answers the launcher until the connection ends. The sentry's main thread. */
 _Noreturn void boot_serve_control(const struct sentry_config *config);
 void boot_report_init(const struct sentry_config *config);
-/* The first process has exited, or the sandbox must end: lets the main thread finish. Any thread. */
+/* The first process has exited, or the sandbox must end: lets the main thread finish. Any thread.
+ */
 void boot_request_finish(int wait_status);
 /* Tells the launcher of a limit, once per name. */
 void boot_limit_hit(const char *name, const char *detail, bool fatal);

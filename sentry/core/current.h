@@ -19,9 +19,9 @@ struct current {
     const struct cred *cred; /* never NULL: boot threads use cred_root() */
     struct fs_context *fs;
     struct mm *mm;
-    int32_t tid, tgid;     /* guest ids in the initial pid namespace */
-    char comm[16];         /* for audit lines */
-    uint64_t file_limit;   /* RLIMIT_FSIZE soft limit, bytes */
+    int32_t tid, tgid;   /* guest ids in the initial pid namespace */
+    char comm[16];       /* for audit lines */
+    uint64_t file_limit; /* RLIMIT_FSIZE soft limit, bytes */
 };
 
 extern _Thread_local struct current current;

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#define ERESTARTSYS            512 /* restart if the handler has SA_RESTART or there is none */
-#define ERESTARTNOINTR         513 /* always restart */
-#define ERESTARTNOHAND         514 /* restart only if no handler runs */
-#define ERESTART_RESTARTBLOCK  516 /* restart through restart_syscall(2) if no handler runs */
+#define ERESTARTSYS           512 /* restart if the handler has SA_RESTART or there is none */
+#define ERESTARTNOINTR        513 /* always restart */
+#define ERESTARTNOHAND        514 /* restart only if no handler runs */
+#define ERESTART_RESTARTBLOCK 516 /* restart through restart_syscall(2) if no handler runs */

@@ -33,5 +33,6 @@ void timer_arm(struct timer *timer, clockid_t clock, uint64_t deadline_ns);
 /* After it returns the callback neither runs nor will run. Never call it from the callback, nor
  * with a lock held that the callback takes. */
 void timer_cancel(struct timer *timer);
-/* Disarms without waiting for a running callback; allowed under any lock ranked below RANK_TIMER. */
+/* Disarms without waiting for a running callback; allowed under any lock ranked below RANK_TIMER.
+ */
 void timer_disarm(struct timer *timer);

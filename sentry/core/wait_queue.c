@@ -46,8 +46,7 @@ void wait_queue_wake(struct wait_queue *queue, uint32_t events)
 {
     struct wait_entry *entry;
     mutex_lock_nested(&queue->lock);
-    TAILQ_FOREACH(entry, &queue->entries, link)
-    {
+    TAILQ_FOREACH (entry, &queue->entries, link) {
         if ((events & (entry->events | EPOLLERR | EPOLLHUP)) != 0) {
             entry->wake(entry, events);
             if (entry->exclusive) {

@@ -1,6 +1,6 @@
 /*
- * futex.c: the hash of waiters. A waiter is on its caller's stack; its bucket's lock guards `queued`
- * and its key, which a requeue changes.
+ * futex.c: the hash of waiters. A waiter is on its caller's stack; its bucket's lock guards
+ * `queued` and its key, which a requeue changes.
  */
 #include "sentry/kernel/futex.h"
 
@@ -191,8 +191,7 @@ int futex_wake(struct mm *mm, uint64_t addr, bool shared, int count, uint32_t bi
     struct futex_waiter *waiter;
     struct futex_waiter *next;
     mutex_lock(&bucket->lock);
-    TAILQ_FOREACH_SAFE(waiter, &bucket->waiters, link, next)
-    {
+    TAILQ_FOREACH_SAFE (waiter, &bucket->waiters, link, next) {
         if (key_equal(&waiter->key, &key) && (waiter->bitset & bitset)) {
             waiter_wake(bucket, waiter);
             if (++woken >= count) {
@@ -233,8 +232,7 @@ int futex_requeue(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
     }
     struct futex_waiter *waiter;
     struct futex_waiter *next;
-    TAILQ_FOREACH_SAFE(waiter, &bucket->waiters, link, next)
-    {
+    TAILQ_FOREACH_SAFE (waiter, &bucket->waiters, link, next) {
         if (result != 0 || (woken >= wake_count && moved >= requeue_count)) {
             break;
         }
@@ -300,8 +298,9 @@ static int apply_operation(struct task *task, uint64_t addr, uint32_t encoded, b
         return result;
     }
     int value = (int)old;
-    bool matches[] = {value == compare_to, value != compare_to, value < compare_to,
-                      value <= compare_to, value > compare_to, value >= compare_to};
+    bool matches[] = {value == compare_to, value != compare_to,
+                      value<compare_to, value <= compare_to, value> compare_to,
+                      value >= compare_to};
     *ret_match = matches[comparison];
     return 0;
 }
@@ -337,7 +336,8 @@ static int robust_death(struct task *task, uint64_t addr, bool pending)
     if (addr & 3) {
         return -EINVAL;
     }
-    int result = ops->thread_atomic(task->platform_thread, addr, PLATFORM_ATOMIC_LOAD, 0, 0, &value);
+    int result =
+        ops->thread_atomic(task->platform_thread, addr, PLATFORM_ATOMIC_LOAD, 0, 0, &value);
     for (int tries = 0; result == 0 && tries < 1000; tries++) {
         if (pending && value == 0) {
             ignore_result(futex_wake(task->mm, addr, true, 1, FUTEX_ANY));

@@ -19,8 +19,8 @@ int futex_wait(struct task *task, uint64_t addr, bool shared, uint32_t expected,
                uint64_t deadline_ns, bool realtime) must_check;
 /* Returns how many were woken. */
 int futex_wake(struct mm *mm, uint64_t addr, bool shared, int count, uint32_t bitset) must_check;
-/* Wakes wake_count at addr, moves up to requeue_count to addr2. expected NULL: no comparison. Returns
- * woken + moved. */
+/* Wakes wake_count at addr, moves up to requeue_count to addr2. expected NULL: no comparison.
+ * Returns woken + moved. */
 int futex_requeue(struct task *task, uint64_t addr, uint64_t addr2, bool shared, int wake_count,
                   int requeue_count, const uint32_t *expected) must_check;
 /* FUTEX_WAKE_OP with the encoded operation. */

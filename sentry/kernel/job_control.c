@@ -9,8 +9,7 @@
 static bool group_exists(int pgid, const struct session *session)
 {
     struct process *process;
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process->pgid == pgid && process->state != PROCESS_REAPED &&
             process->session == session) {
             return true;
@@ -101,8 +100,7 @@ int job_new_session(struct task *task)
     mutex_lock(&kernel_lock);
     bool taken = process->pgid == process->tgid;
     struct process *each;
-    TAILQ_FOREACH(each, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (each, &all_processes, all_link) {
         taken = taken || (each->pgid == process->tgid && each->state != PROCESS_REAPED);
     }
     struct session *old = session;

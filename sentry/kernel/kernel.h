@@ -1,5 +1,6 @@
 /*
- * kernel.h: what the sandbox has once: the engine, the host's facts, names, limits, and how it ends.
+ * kernel.h: what the sandbox has once: the engine, the host's facts, names, limits, and how it
+ * ends.
  */
 #pragma once
 
@@ -24,15 +25,16 @@ struct kernel {
     const struct platform_ops *platform_ops;
     struct platform *platform;
     /* fixed at boot */
-    uint32_t cpu_count;      /* CPUs the sandbox may use */
-    uint32_t cpu_highest;    /* the highest possible CPU number */
-    uint8_t cpu_mask[128];   /* host CPU numbers */
+    uint32_t cpu_count;    /* CPUs the sandbox may use */
+    uint32_t cpu_highest;  /* the highest possible CPU number */
+    uint8_t cpu_mask[128]; /* host CPU numbers */
     uint64_t host_memory_bytes;
-    uint64_t boot_time_ns;   /* CLOCK_REALTIME when CLOCK_BOOTTIME was 0: the guest sees the host's clocks */
+    uint64_t boot_time_ns; /* CLOCK_REALTIME when CLOCK_BOOTTIME was 0: the guest sees the host's
+                              clocks */
     uint64_t boot_monotonic_ns;
     struct kernel_limits limits;
     uint8_t boot_id[16];
-    int random_fd;           /* unused where getrandom works */
+    int random_fd; /* unused where getrandom works */
     /* under RANK_ACCOUNT through kernel_* below */
     char hostname[65];
     char domainname[65];
@@ -67,7 +69,7 @@ int kernel_set_domainname(const char *name, size_t length) must_check;
 struct tty_kernel_hooks {
     /* The session leader exits or disassociates: hang up its terminal. */
     void (*disassociate)(struct tty *tty, bool hangup);
-    uint64_t (*device)(struct tty *tty);         /* makedev, for /proc/pid/stat */
-    int (*foreground_group)(struct tty *tty);    /* -1: none */
+    uint64_t (*device)(struct tty *tty);      /* makedev, for /proc/pid/stat */
+    int (*foreground_group)(struct tty *tty); /* -1: none */
 };
 extern struct tty_kernel_hooks tty_kernel_hooks;

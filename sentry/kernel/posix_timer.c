@@ -17,24 +17,24 @@
 #include "sentry/kernel/signal_sets.h"
 #include "sentry/kernel/task.h"
 
-#define TIMERS_MAX   4096 /* per process; Linux counts them in RLIMIT_SIGPENDING */
-#define CPU_TICK_NS  4000000ULL
+#define TIMERS_MAX  4096 /* per process; Linux counts them in RLIMIT_SIGPENDING */
+#define CPU_TICK_NS 4000000ULL
 
 struct posix_timer {
     TAILQ_ENTRY(posix_timer) link; /* (K) */
     struct refcount ref;           /* the list, and a running callback's user */
     int id;
-    struct process *process;       /* borrowed: timers go before the process */
-    struct task *target;           /* reference or NULL: SIGEV_THREAD_ID */
-    clockid_t clock;               /* as asked */
-    clockid_t base;                /* CLOCK_MONOTONIC or CLOCK_REALTIME to arm on */
+    struct process *process; /* borrowed: timers go before the process */
+    struct task *target;     /* reference or NULL: SIGEV_THREAD_ID */
+    clockid_t clock;         /* as asked */
+    clockid_t base;          /* CLOCK_MONOTONIC or CLOCK_REALTIME to arm on */
     int notify;
     struct timer timer;
-    uint64_t deadline_ns;          /* (K) on base; 0 disarmed */
-    uint64_t interval_ns;          /* (K) */
-    struct signal_entry entry;     /* (K) */
-    int overrun;                   /* (K) since the queued signal was sent */
-    int last_overrun;              /* (K) of the delivered signal */
+    uint64_t deadline_ns;      /* (K) on base; 0 disarmed */
+    uint64_t interval_ns;      /* (K) */
+    struct signal_entry entry; /* (K) */
+    int overrun;               /* (K) since the queued signal was sent */
+    int last_overrun;          /* (K) of the delivered signal */
 };
 
 /* --- interval timers --- */
@@ -113,9 +113,8 @@ void itimer_set(struct process *process, int which, const struct timer_setting *
     } else {
         process->cpu_interval_ns[which - 1] = setting->interval_ns;
         process->cpu_timer_ns[which - 1] =
-            setting->value_ns == 0
-                ? 0
-                : ns_add(itimer_clock_locked(process, which), setting->value_ns);
+            setting->value_ns == 0 ? 0
+                                   : ns_add(itimer_clock_locked(process, which), setting->value_ns);
         if (setting->value_ns != 0) {
             cpu_timer_start_locked(process);
         }
@@ -167,8 +166,7 @@ static bool cpu_tick_posix(struct process *process)
 {
     bool needed = false;
     struct posix_timer *timer;
-    TAILQ_FOREACH(timer, &process->timers, link)
-    {
+    TAILQ_FOREACH (timer, &process->timers, link) {
         uint64_t now;
         if (timer->base != CLOCK_PROCESS_CPUTIME_ID || timer->deadline_ns == 0) {
             continue;
@@ -188,8 +186,7 @@ static void cpu_tick(struct timer *timer)
     bool needed = false;
     struct process *process;
     mutex_lock(&kernel_lock);
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process->state == PROCESS_RUNNING && process->thread_count > 0) {
             needed = cpu_tick_process(process) || needed;
             needed = cpu_tick_posix(process) || needed;
@@ -256,8 +253,7 @@ int cpu_clock_read(clockid_t clock, uint64_t *ret_ns)
 static struct posix_timer *find_locked(struct process *process, int id)
 {
     struct posix_timer *timer;
-    TAILQ_FOREACH(timer, &process->timers, link)
-    {
+    TAILQ_FOREACH (timer, &process->timers, link) {
         if (timer->id == id) {
             return timer;
         }
@@ -361,8 +357,7 @@ int posix_timer_create(struct process *process, const struct posix_timer_request
     mutex_lock(&kernel_lock);
     struct posix_timer *each;
     int count = 0;
-    TAILQ_FOREACH(each, &process->timers, link)
-    {
+    TAILQ_FOREACH (each, &process->timers, link) {
         count++;
     }
     if (count >= TIMERS_MAX) {
@@ -403,7 +398,7 @@ static uint64_t base_now(const struct posix_timer *timer)
 static void get_locked(struct posix_timer *timer, struct timer_setting *ret)
 {
     uint64_t now = timer->deadline_ns == 0 ? 0 : base_now(timer);
-    ret->value_ns = timer->deadline_ns == 0   ? 0
+    ret->value_ns = timer->deadline_ns == 0    ? 0
                     : timer->deadline_ns > now ? timer->deadline_ns - now
                                                : 1;
     ret->interval_ns = timer->interval_ns;

@@ -31,7 +31,7 @@ void itimer_real_fired(struct timer *timer);
 struct posix_timer_request {
     clockid_t clock;
     int notify, signo, tid;
-    uint64_t value; /* sigev_value */
+    uint64_t value;     /* sigev_value */
     bool default_value; /* sigevent was NULL: the value is the timer's id */
 };
 int posix_timer_create(struct process *process, const struct posix_timer_request *request,
@@ -50,5 +50,6 @@ void posix_timer_delivered_locked(struct posix_timer *timer, siginfo_t *info);
 
 /* Some CPU timer or RLIMIT_CPU is set in the process: the CPU clock ticks. (K) */
 void cpu_timer_start_locked(struct process *process);
-/* The present value of a guest CPU clock (negative ids too); -EINVAL when there is no such clock. */
+/* The present value of a guest CPU clock (negative ids too); -EINVAL when there is no such clock.
+ */
 int cpu_clock_read(clockid_t clock, uint64_t *ret_ns) must_check;

@@ -33,8 +33,7 @@ void signal_queue_flush(struct signal_queue *queue)
 {
     struct signal_entry *entry;
     struct signal_entry *next;
-    TAILQ_FOREACH_SAFE(entry, &queue->entries, link, next)
-    {
+    TAILQ_FOREACH_SAFE (entry, &queue->entries, link, next) {
         TAILQ_REMOVE(&queue->entries, entry, link);
         entry_free(entry);
     }
@@ -49,8 +48,7 @@ static void queue_remove_set(struct signal_queue *queue, uint64_t set)
     }
     struct signal_entry *entry;
     struct signal_entry *next;
-    TAILQ_FOREACH_SAFE(entry, &queue->entries, link, next)
-    {
+    TAILQ_FOREACH_SAFE (entry, &queue->entries, link, next) {
         if (SIGNAL_BIT(entry->info.si_signo) & set) {
             TAILQ_REMOVE(&queue->entries, entry, link);
             entry_free(entry);
@@ -108,8 +106,7 @@ static void continue_process(struct process *process)
     process->stop_reported = false;
     process->stop_signal = 0;
     struct task *task;
-    TAILQ_FOREACH(task, &process->threads, thread_link)
-    {
+    TAILQ_FOREACH (task, &process->threads, thread_link) {
         if (task->stopped) {
             task_kick_locked(task);
         }
@@ -126,14 +123,12 @@ static bool prepare_signal(struct process *process, struct task *task, int signo
     struct task *each;
     if (SIGNAL_BIT(signo) & SIGNALS_STOP) {
         queue_remove_set(&process->pending, SIGNAL_BIT(SIGCONT));
-        TAILQ_FOREACH(each, &process->threads, thread_link)
-        {
+        TAILQ_FOREACH (each, &process->threads, thread_link) {
             queue_remove_set(&each->pending, SIGNAL_BIT(SIGCONT));
         }
     } else if (signo == SIGCONT) {
         queue_remove_set(&process->pending, SIGNALS_STOP);
-        TAILQ_FOREACH(each, &process->threads, thread_link)
-        {
+        TAILQ_FOREACH (each, &process->threads, thread_link) {
             queue_remove_set(&each->pending, SIGNALS_STOP);
         }
         continue_process(process);
@@ -146,8 +141,7 @@ static bool prepare_signal(struct process *process, struct task *task, int signo
         return ((task->signal_mask | (task->restore_mask ? task->saved_mask : 0)) &
                 SIGNAL_BIT(signo)) != 0;
     }
-    TAILQ_FOREACH(each, &process->threads, thread_link)
-    {
+    TAILQ_FOREACH (each, &process->threads, thread_link) {
         if (each->signal_mask & SIGNAL_BIT(signo)) {
             return true;
         }
@@ -177,8 +171,7 @@ static void complete_signal(struct process *process, struct task *target, int si
         return;
     }
     struct task *chosen = NULL;
-    TAILQ_FOREACH(task, &process->threads, thread_link)
-    {
+    TAILQ_FOREACH (task, &process->threads, thread_link) {
         if (wants_signal(task, signo) && (!chosen || task == process->leader)) {
             chosen = task;
         }
@@ -186,8 +179,7 @@ static void complete_signal(struct process *process, struct task *target, int si
     if (chosen) {
         task_kick_locked(chosen);
     }
-    TAILQ_FOREACH(task, &process->threads, thread_link)
-    {
+    TAILQ_FOREACH (task, &process->threads, thread_link) {
         wait_queue_wake(&task->signal_wait, EPOLLIN);
     }
 }
@@ -196,8 +188,7 @@ static uint64_t queue_length(const struct signal_queue *queue)
 {
     uint64_t count = 0;
     struct signal_entry *entry;
-    TAILQ_FOREACH(entry, &queue->entries, link)
-    {
+    TAILQ_FOREACH (entry, &queue->entries, link) {
         count++;
     }
     return count;
@@ -280,8 +271,7 @@ int signal_send_group(int pgid, int signo, const siginfo_t *info)
     int result = -ESRCH;
     mutex_lock(&kernel_lock);
     struct process *process;
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process->pgid == pgid && process->state != PROCESS_REAPED) {
             int sent = signo == 0 ? 0 : signal_send_process_locked(process, signo, info);
             result = result == 0 ? 0 : sent;
@@ -323,8 +313,7 @@ void signal_cancel_timer_locked(struct process *process, struct signal_entry *en
         struct signal_entry *each;
         bool others = false;
         bool found = false;
-        TAILQ_FOREACH(each, &queue->entries, link)
-        {
+        TAILQ_FOREACH (each, &queue->entries, link) {
             found = found || each == entry;
             others = others || (each != entry && each->info.si_signo == entry->info.si_signo);
         }
@@ -417,8 +406,7 @@ void signal_set_mask(struct task *task, uint64_t mask)
     uint64_t handed = task->process->pending.set & newly_blocked;
     if (handed) {
         struct task *other;
-        TAILQ_FOREACH(other, &task->process->threads, thread_link)
-        {
+        TAILQ_FOREACH (other, &task->process->threads, thread_link) {
             if (other != task && (handed & ~other->signal_mask)) {
                 task_kick_locked(other);
             }
@@ -453,8 +441,7 @@ static bool take_from(struct signal_queue *queue, int signo, siginfo_t *ret_info
     struct signal_entry *entry;
     struct signal_entry *found = NULL;
     bool more = false;
-    TAILQ_FOREACH(entry, &queue->entries, link)
-    {
+    TAILQ_FOREACH (entry, &queue->entries, link) {
         if (entry->info.si_signo == signo) {
             if (found) {
                 more = true;
@@ -533,8 +520,7 @@ int signal_set_action(struct process *process, int signo, const struct linux_sig
             /* POSIX: a pending signal is discarded when its action becomes "ignore". */
             queue_remove_set(&process->pending, SIGNAL_BIT(signo));
             struct task *task;
-            TAILQ_FOREACH(task, &process->threads, thread_link)
-            {
+            TAILQ_FOREACH (task, &process->threads, thread_link) {
                 queue_remove_set(&task->pending, SIGNAL_BIT(signo));
             }
         }

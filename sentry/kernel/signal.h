@@ -16,8 +16,8 @@ struct task;
 struct process;
 struct platform_fault;
 
-#define SIGNAL_COUNT 64
-#define SIGNAL_BIT(signo) (1ULL << ((signo) - 1))
+#define SIGNAL_COUNT      64
+#define SIGNAL_BIT(signo) (1ULL << ((signo)-1))
 
 /* The kernel's siginfo: 128 bytes, same layout as the host's siginfo_t. */
 struct linux_sigaction {

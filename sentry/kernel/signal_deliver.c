@@ -39,8 +39,7 @@ static void stop_begin(struct process *process, int signo)
     process->stop_reported = false;
     process->continued = false;
     struct task *task;
-    TAILQ_FOREACH(task, &process->threads, thread_link)
-    {
+    TAILQ_FOREACH (task, &process->threads, thread_link) {
         task_kick_locked(task);
     }
 }

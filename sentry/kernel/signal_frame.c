@@ -13,14 +13,14 @@
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 
-#define RED_ZONE           128
-#define FXSAVE_SIZE        512
-#define SOFTWARE_OFFSET    464 /* struct _fpx_sw_bytes within the FXSAVE image */
-#define XSTATE_HEADER      64
-#define UC_FP_XSTATE       1
-#define UC_SIGCONTEXT_SS   2
+#define RED_ZONE             128
+#define FXSAVE_SIZE          512
+#define SOFTWARE_OFFSET      464 /* struct _fpx_sw_bytes within the FXSAVE image */
+#define XSTATE_HEADER        64
+#define UC_FP_XSTATE         1
+#define UC_SIGCONTEXT_SS     2
 #define UC_STRICT_RESTORE_SS 4
-#define SS_AUTODISARM_FLAG (1U << 31)
+#define SS_AUTODISARM_FLAG   (1U << 31)
 
 struct guest_sigcontext {
     uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip;
@@ -64,12 +64,30 @@ static void fill_context(struct task *task, struct guest_sigcontext *context, ui
 {
     const struct arch_regs *regs = &task->regs;
     *context = (struct guest_sigcontext){
-        .r8 = regs->r8, .r9 = regs->r9, .r10 = regs->r10, .r11 = regs->r11, .r12 = regs->r12,
-        .r13 = regs->r13, .r14 = regs->r14, .r15 = regs->r15, .rdi = regs->rdi, .rsi = regs->rsi,
-        .rbp = regs->rbp, .rbx = regs->rbx, .rdx = regs->rdx, .rax = regs->rax, .rcx = regs->rcx,
-        .rsp = regs->rsp, .rip = regs->rip, .eflags = regs->eflags, .cs = ARCH_USER_CS,
-        .ss = ARCH_USER_DS, .err = task->fault_error, .trapno = task->fault_trapno,
-        .oldmask = mask, .cr2 = task->fault_cr2,
+        .r8 = regs->r8,
+        .r9 = regs->r9,
+        .r10 = regs->r10,
+        .r11 = regs->r11,
+        .r12 = regs->r12,
+        .r13 = regs->r13,
+        .r14 = regs->r14,
+        .r15 = regs->r15,
+        .rdi = regs->rdi,
+        .rsi = regs->rsi,
+        .rbp = regs->rbp,
+        .rbx = regs->rbx,
+        .rdx = regs->rdx,
+        .rax = regs->rax,
+        .rcx = regs->rcx,
+        .rsp = regs->rsp,
+        .rip = regs->rip,
+        .eflags = regs->eflags,
+        .cs = ARCH_USER_CS,
+        .ss = ARCH_USER_DS,
+        .err = task->fault_error,
+        .trapno = task->fault_trapno,
+        .oldmask = mask,
+        .cr2 = task->fault_cr2,
     };
 }
 
@@ -184,7 +202,8 @@ static int pop_xstate(struct task *task, uint64_t addr)
         extended = magic2 == FP_XSTATE_MAGIC2;
     }
     if (extended) {
-        if (mm_copy_in(task->mm, addr + FXSAVE_SIZE, state + FXSAVE_SIZE, size - FXSAVE_SIZE) != 0) {
+        if (mm_copy_in(task->mm, addr + FXSAVE_SIZE, state + FXSAVE_SIZE, size - FXSAVE_SIZE) !=
+            0) {
             return -EFAULT;
         }
         memcpy(&features, state + FXSAVE_SIZE, sizeof(features));

@@ -251,8 +251,14 @@ void task_sleep_registers(struct task *task, struct arch_regs *ret_regs)
     for (size_t i = 0; i < array_size(seen); i++) {
         seen[i] = atomic_load_explicit(&task->sleep_regs[i], memory_order_relaxed);
     }
-    *ret_regs = (struct arch_regs){.rdi = seen[0], .rsi = seen[1], .rdx = seen[2], .r10 = seen[3],
-                                   .r8 = seen[4],  .r9 = seen[5],  .rsp = seen[6], .rip = seen[7]};
+    *ret_regs = (struct arch_regs){.rdi = seen[0],
+                                   .rsi = seen[1],
+                                   .rdx = seen[2],
+                                   .r10 = seen[3],
+                                   .r8 = seen[4],
+                                   .r9 = seen[5],
+                                   .rsp = seen[6],
+                                   .rip = seen[7]};
 }
 
 static int sleep_common(uint64_t deadline_ns)
@@ -322,8 +328,7 @@ void process_cpu_time(struct process *process, uint64_t *ret_user, uint64_t *ret
     uint64_t user = process->user_ns;
     uint64_t system = process->system_ns;
     struct task *task;
-    TAILQ_FOREACH(task, &process->threads, thread_link)
-    {
+    TAILQ_FOREACH (task, &process->threads, thread_link) {
         uint64_t task_user;
         uint64_t task_system;
         task_cpu_time(task, &task_user, &task_system);

@@ -2,8 +2,8 @@
  * task.h: guest threads (task) and thread groups (process), and the tables that find them.
  *
  * kernel_lock (RANK_KERNEL) guards the task tree, identities, signal state, wait state and whatever
- * is marked (K) below. A task's unmarked fields belong to its own sentry thread. Every task exits by
- * itself: others only set flags and kick it. Sources: Linux kernel/{fork,exit,signal,sys}.c.
+ * is marked (K) below. A task's unmarked fields belong to its own sentry thread. Every task exits
+ * by itself: others only set flags and kick it. Sources: Linux kernel/{fork,exit,signal,sys}.c.
  */
 #pragma once
 
@@ -36,8 +36,8 @@ extern struct mutex kernel_lock;
 struct session {
     struct refcount ref;
     int sid;
-    struct tty *tty;       /* (K) controlling terminal; reference held by the tty layer */
-    bool has_leader;       /* (K) */
+    struct tty *tty; /* (K) controlling terminal; reference held by the tty layer */
+    bool has_leader; /* (K) */
 };
 
 enum process_state { PROCESS_RUNNING, PROCESS_ZOMBIE, PROCESS_REAPED };
@@ -47,55 +47,56 @@ struct posix_timer;
 struct process {
     struct refcount ref;
     int tgid;
-    TAILQ_ENTRY(process) all_link;             /* (K) */
-    TAILQ_HEAD(task_list, task) threads;       /* (K) live threads */
-    int thread_count;                          /* (K) entries of threads */
-    int live_count;                            /* (K) of these, threads that have not begun to exit */
-    struct task *leader;                       /* (K) reference; replaced by exec from another thread */
+    TAILQ_ENTRY(process) all_link;       /* (K) */
+    TAILQ_HEAD(task_list, task) threads; /* (K) live threads */
+    int thread_count;                    /* (K) entries of threads */
+    int live_count;                      /* (K) of these, threads that have not begun to exit */
+    struct task *leader;                 /* (K) reference; replaced by exec from another thread */
 
-    struct process *parent;                    /* (K) never NULL but for init */
+    struct process *parent;                     /* (K) never NULL but for init */
     TAILQ_HEAD(process_list, process) children; /* (K) */
-    TAILQ_ENTRY(process) sibling_link;         /* (K) */
-    int pgid;                                  /* (K) */
-    struct session *session;                   /* (K) reference */
-    _Atomic enum process_state state;          /* written under (K) */
-    bool gave_up_tty;                          /* (K) TIOCNOTTY by one that leads no session */
-    bool did_exec;                             /* (K) setpgid by the parent then fails */
-    atomic_bool is_subreaper;                  /* written under (K) */
-    bool has_subreaper;                        /* (K) */
-    int exit_signal;                           /* (K) sent to the parent; 0 none */
-    atomic_int pdeath_signal;                  /* written under (K) */
+    TAILQ_ENTRY(process) sibling_link;          /* (K) */
+    int pgid;                                   /* (K) */
+    struct session *session;                    /* (K) reference */
+    _Atomic enum process_state state;           /* written under (K) */
+    bool gave_up_tty;                           /* (K) TIOCNOTTY by one that leads no session */
+    bool did_exec;                              /* (K) setpgid by the parent then fails */
+    atomic_bool is_subreaper;                   /* written under (K) */
+    bool has_subreaper;                         /* (K) */
+    int exit_signal;                            /* (K) sent to the parent; 0 none */
+    atomic_int pdeath_signal;                   /* written under (K) */
 
-    bool group_exiting;                        /* (K) */
-    int exit_status;                           /* (K) wait status */
-    struct task *exec_task;                    /* (K) the thread that tears down the others */
-    int exec_waiting;                          /* (K) threads it still waits for */
+    bool group_exiting;     /* (K) */
+    int exit_status;        /* (K) wait status */
+    struct task *exec_task; /* (K) the thread that tears down the others */
+    int exec_waiting;       /* (K) threads it still waits for */
 
-    struct sighand *sighand;                   /* (K) reference */
-    struct signal_queue pending;               /* (K) process-directed */
-    bool stop_requested;                       /* (K) group stop: threads park */
-    int stop_signal;                           /* (K) its signal */
-    int stopped_threads;                       /* (K) */
-    bool stop_reported;                        /* (K) the parent was told of this stop */
-    bool stop_unwaited, continued;             /* (K) what WUNTRACED, WCONTINUED will take */
-    struct wait_queue child_wait;              /* woken when a child changes state */
-    struct wait_queue exit_wait;               /* pidfds: woken when the process has exited */
+    struct sighand *sighand;       /* (K) reference */
+    struct signal_queue pending;   /* (K) process-directed */
+    bool stop_requested;           /* (K) group stop: threads park */
+    int stop_signal;               /* (K) its signal */
+    int stopped_threads;           /* (K) */
+    bool stop_reported;            /* (K) the parent was told of this stop */
+    bool stop_unwaited, continued; /* (K) what WUNTRACED, WCONTINUED will take */
+    struct wait_queue child_wait;  /* woken when a child changes state */
+    struct wait_queue exit_wait;   /* pidfds: woken when the process has exited */
 
-    struct rlimit limits[RLIM_NLIMITS];        /* (K) */
-    uint64_t user_ns, system_ns;               /* (K) of threads that ended */
-    uint64_t child_user_ns, child_system_ns;   /* (K) of reaped children */
-    uint64_t max_rss, child_max_rss;           /* (K) bytes */
-    uint64_t start_ns;                         /* CLOCK_BOOTTIME at creation */
-    struct timer real_timer;                   /* ITIMER_REAL */
+    struct rlimit limits[RLIM_NLIMITS];          /* (K) */
+    uint64_t user_ns, system_ns;                 /* (K) of threads that ended */
+    uint64_t child_user_ns, child_system_ns;     /* (K) of reaped children */
+    uint64_t max_rss, child_max_rss;             /* (K) bytes */
+    uint64_t start_ns;                           /* CLOCK_BOOTTIME at creation */
+    struct timer real_timer;                     /* ITIMER_REAL */
     uint64_t real_interval_ns, real_deadline_ns; /* (K) CLOCK_MONOTONIC; 0: disarmed */
-    uint64_t cpu_limit_next;                   /* (K) RLIMIT_CPU: seconds at the next SIGXCPU */
-    uint64_t cpu_timer_ns[2], cpu_interval_ns[2]; /* (K) ITIMER_VIRTUAL, ITIMER_PROF: at, interval */
+    uint64_t cpu_limit_next;                     /* (K) RLIMIT_CPU: seconds at the next SIGXCPU */
+    uint64_t cpu_timer_ns[2],
+        cpu_interval_ns[2]; /* (K) ITIMER_VIRTUAL, ITIMER_PROF: at, interval */
     TAILQ_HEAD(posix_timer_list, posix_timer) timers; /* (K) */
-    int next_timer_id;                         /* (K) */
-    int oom_score_adj;                         /* (K) */
-    int nice;                                  /* (K) */
+    int next_timer_id;                                /* (K) */
+    int oom_score_adj;                                /* (K) */
+    int nice;                                         /* (K) */
     _Atomic uint32_t personality;
-    char *cmdline_override;                    /* unused unless PR_SET_MM… */
+    char *cmdline_override; /* unused unless PR_SET_MM… */
 };
 
 enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_STOPPED, TASK_ZOMBIE, TASK_DEAD };
@@ -108,34 +109,34 @@ struct restart_block {
 
 struct task {
     struct refcount ref;
-    UT_hash_handle hh;            /* (K) in the tid table */
-    TAILQ_ENTRY(task) thread_link; /* (K) */
-    int tid;                      /* (K) changes only in exec from a non-leader */
-    struct process *process;      /* reference; fixed */
+    UT_hash_handle hh;                       /* (K) in the tid table */
+    TAILQ_ENTRY(task) thread_link;           /* (K) */
+    int tid;                                 /* (K) changes only in exec from a non-leader */
+    struct process *process;                 /* reference; fixed */
     struct platform_thread *platform_thread; /* (K) for others; NULL before it runs and after */
-    struct arch_regs regs;        /* own; see task_sleep_registers */
-    struct mm *mm;                /* own reference; (K) for others */
-    struct fd_table *fds;         /* own reference; (K) for others */
-    struct fs_context *fs;        /* own reference; (K) for others */
-    const struct cred *cred;      /* own reference; (K) for others */
-    char comm[16];                /* (K) */
+    struct arch_regs regs;                   /* own; see task_sleep_registers */
+    struct mm *mm;                           /* own reference; (K) for others */
+    struct fd_table *fds;                    /* own reference; (K) for others */
+    struct fs_context *fs;                   /* own reference; (K) for others */
+    const struct cred *cred;                 /* own reference; (K) for others */
+    char comm[16];                           /* (K) */
 
     struct sleeper sleeper;
     _Atomic enum task_state state;
-    atomic_bool work;             /* something to do before going back to the guest */
-    atomic_bool in_guest;         /* guest code runs, or is about to unless work is set */
-    atomic_ullong user_ns, system_ns;     /* last known CPU time of ended platform threads */
+    atomic_bool work;                      /* something to do before going back to the guest */
+    atomic_bool in_guest;                  /* guest code runs, or is about to unless work is set */
+    atomic_ullong user_ns, system_ns;      /* last known CPU time of ended platform threads */
     uint64_t base_user_ns, base_system_ns; /* (K) CPU time of platform threads before exec */
 
-    uint64_t signal_mask;         /* (K) blocked signals: bit signo-1 */
-    uint64_t saved_mask;          /* (K) restored after sigsuspend, ppoll … */
-    bool restore_mask;            /* (K) */
-    uint64_t wait_mask;           /* (K) sigtimedwait: unblocked for waking only */
-    struct signal_queue pending;  /* (K) thread-directed */
-    bool stopped;                 /* (K) parked in a group stop */
-    atomic_bool exiting;          /* written under (K): must exit: group exit, exec of another, SIGKILL */
-    int exit_code;                /* wait status of the thread */
-    int forced_signal;            /* (K) synchronous signal to be delivered first */
+    uint64_t signal_mask;        /* (K) blocked signals: bit signo-1 */
+    uint64_t saved_mask;         /* (K) restored after sigsuspend, ppoll … */
+    bool restore_mask;           /* (K) */
+    uint64_t wait_mask;          /* (K) sigtimedwait: unblocked for waking only */
+    struct signal_queue pending; /* (K) thread-directed */
+    bool stopped;                /* (K) parked in a group stop */
+    atomic_bool exiting; /* written under (K): must exit: group exit, exec of another, SIGKILL */
+    int exit_code;       /* wait status of the thread */
+    int forced_signal;   /* (K) synchronous signal to be delivered first */
     uint64_t fault_trapno, fault_error, fault_cr2; /* own: for the signal frame */
     uint64_t altstack_addr, altstack_size;
     uint32_t altstack_flags;
@@ -146,17 +147,17 @@ struct task {
     struct task *vfork_parent;    /* (K) waits until this task execs or exits */
     bool vfork_done;              /* (K) of the waiting parent */
     struct restart_block restart_block;
-    atomic_int syscall_nr;        /* of the call in progress, -1 outside; for /proc/pid/syscall */
+    atomic_int syscall_nr; /* of the call in progress, -1 outside; for /proc/pid/syscall */
     uint64_t start_ns;
     _Atomic uint64_t min_fault, maj_fault, voluntary_switches;
-    uint8_t affinity[128];        /* (K) CPU mask as set */
+    uint8_t affinity[128]; /* (K) CPU mask as set */
     _Atomic uint32_t sched_policy, sched_priority;
     _Atomic uint64_t timer_slack_ns;
     atomic_int ioprio;
     atomic_bool thp_disabled;
-    bool forked;                  /* (K) PF_FORKNOEXEC */
+    bool forked;                    /* (K) PF_FORKNOEXEC */
     _Atomic uint64_t sleep_regs[8]; /* see task_sleep_registers */
-    void *initial_xstate;         /* loaded when the thread starts; owned */
+    void *initial_xstate;           /* loaded when the thread starts; owned */
 };
 
 static inline struct task *current_task(void)
@@ -191,8 +192,8 @@ int task_sleep(uint64_t deadline_ns) must_check;
 int task_sleep_killable(uint64_t deadline_ns) must_check;
 bool task_signal_pending(struct task *task);
 
-/* The registers with which the task last went to sleep in a call (its own: the present ones): arguments,
- * rsp and rip; the others are 0. */
+/* The registers with which the task last went to sleep in a call (its own: the present ones):
+ * arguments, rsp and rip; the others are 0. */
 void task_sleep_registers(struct task *task, struct arch_regs *ret_regs);
 
 /* Publishes new credentials of the calling task; takes the reference. */

@@ -1,4 +1,5 @@
-/* task_clone.c: making tasks. Flags are validated first; what can fail comes before the child shows. */
+/* task_clone.c: making tasks. Flags are validated first; what can fail comes before the child
+ * shows. */
 #include "sentry/kernel/task_clone.h"
 
 #include <errno.h>
@@ -169,8 +170,7 @@ static int check_counts_locked(struct task *parent)
     if (tasks >= kernel.limits.tasks) {
         return -EDQUOT; /* the sandbox's own limit: reported, the guest sees EAGAIN */
     }
-    if (tasks >= limit && parent->cred->uid != 0 &&
-        !cred_capable(parent->cred, CAP_SYS_RESOURCE)) {
+    if (tasks >= limit && parent->cred->uid != 0 && !cred_capable(parent->cred, CAP_SYS_RESOURCE)) {
         return -EAGAIN;
     }
     return 0;
@@ -210,8 +210,7 @@ static int publish_locked(struct task *parent, struct task *child,
         if (sibling) {
             process->exit_signal = parent->process->exit_signal;
         }
-        process->has_subreaper =
-            parent->process->has_subreaper || parent->process->is_subreaper;
+        process->has_subreaper = parent->process->has_subreaper || parent->process->is_subreaper;
         TAILQ_INSERT_TAIL(&process->parent->children, process, sibling_link);
         process_publish_locked(process);
     }

@@ -8,12 +8,12 @@
 struct task;
 
 struct clone_request {
-    uint64_t flags;       /* CLONE_* without the exit signal */
-    uint64_t stack;       /* initial rsp; 0: the caller's */
-    uint64_t tls;         /* with CLONE_SETTLS */
+    uint64_t flags;                        /* CLONE_* without the exit signal */
+    uint64_t stack;                        /* initial rsp; 0: the caller's */
+    uint64_t tls;                          /* with CLONE_SETTLS */
     uint64_t parent_tid, child_tid, pidfd; /* guest addresses, by flags */
     int exit_signal;
-    const int *set_tid;   /* clone3: wanted ids; NULL */
+    const int *set_tid; /* clone3: wanted ids; NULL */
     uint64_t set_tid_count;
 };
 

@@ -1,6 +1,6 @@
 /*
- * task_exec.c: execve: the new image is built completely in a clean address space; only then are the
- * other threads killed and the old memory given up (the point of no return).
+ * task_exec.c: execve: the new image is built completely in a clean address space; only then are
+ * the other threads killed and the old memory given up (the point of no return).
  */
 #include "sentry/kernel/task_exec.h"
 
@@ -69,8 +69,7 @@ int task_become_only_thread(struct task *task)
     }
     process->exec_task = task;
     struct task *other;
-    TAILQ_FOREACH(other, &process->threads, thread_link)
-    {
+    TAILQ_FOREACH (other, &process->threads, thread_link) {
         if (other != task) {
             other->exiting = true;
             task_kick_locked(other);

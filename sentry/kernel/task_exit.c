@@ -21,8 +21,7 @@ void process_group_exit_locked(struct process *process, int wait_status)
     }
     process->stop_requested = false;
     struct task *task;
-    TAILQ_FOREACH(task, &process->threads, thread_link)
-    {
+    TAILQ_FOREACH (task, &process->threads, thread_link) {
         task->exiting = true;
         task_kick_locked(task);
     }
@@ -47,8 +46,7 @@ void task_vfork_release_locked(struct task *task)
 bool process_group_orphaned_locked(int pgid, const struct process *ignore)
 {
     struct process *process;
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process == ignore || process->pgid != pgid || process->state != PROCESS_RUNNING) {
             continue;
         }
@@ -64,10 +62,8 @@ bool process_group_orphaned_locked(int pgid, const struct process *ignore)
 static bool group_has_stopped(int pgid)
 {
     struct process *process;
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
-        if (process->pgid == pgid && process->state == PROCESS_RUNNING &&
-            process->stop_requested) {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
+        if (process->pgid == pgid && process->state == PROCESS_RUNNING && process->stop_requested) {
             return true;
         }
     }
@@ -80,8 +76,7 @@ static void hangup_if_orphaned(int pgid, const struct process *ignore)
         return;
     }
     struct process *process;
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process->pgid == pgid && process->state == PROCESS_RUNNING && process != ignore) {
             ignore_result(signal_send_process_locked(process, SIGHUP, NULL));
             ignore_result(signal_send_process_locked(process, SIGCONT, NULL));
@@ -92,13 +87,13 @@ static void hangup_if_orphaned(int pgid, const struct process *ignore)
 void process_check_orphans_locked(struct process *process)
 {
     struct process *parent = process->parent;
-    /* Linux: kill_orphaned_pgrp: only a process that tied its group to the session can orphan it. */
+    /* Linux: kill_orphaned_pgrp: only a process that tied its group to the session can orphan it.
+     */
     if (parent && parent->pgid != process->pgid && parent->session == process->session) {
         hangup_if_orphaned(process->pgid, process);
     }
     struct process *child;
-    TAILQ_FOREACH(child, &process->children, sibling_link)
-    {
+    TAILQ_FOREACH (child, &process->children, sibling_link) {
         if (child->pgid != process->pgid && child->session == process->session) {
             hangup_if_orphaned(child->pgid, process);
         }
@@ -229,8 +224,7 @@ static void process_exit_locked(struct process *process)
     status_to_siginfo(process->exit_status, &code, &status);
     bool autoreap = process->exit_signal == SIGCHLD && parent_ignores_children(parent);
     int signo = process->exit_signal;
-    if (autoreap && parent->sighand->actions[SIGCHLD - 1].handler ==
-                        (uint64_t)(uintptr_t)SIG_IGN) {
+    if (autoreap && parent->sighand->actions[SIGCHLD - 1].handler == (uint64_t)(uintptr_t)SIG_IGN) {
         signo = 0;
     }
     process_notify_parent_locked(process, signo, code, status);

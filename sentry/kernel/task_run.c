@@ -1,5 +1,6 @@
 /*
- * task_run.c: the life of a sentry thread: it owns one guest thread, runs it, and answers its calls.
+ * task_run.c: the life of a sentry thread: it owns one guest thread, runs it, and answers its
+ * calls.
  *
  *   engine event → kernel_syscall (dispatch) or a fault signal → signal_deliver → resume
  */
@@ -71,8 +72,8 @@ void task_detach_platform(struct task *task)
 /* The stub is gone: nothing of the guest can go on. */
 static void stub_died(struct task *task)
 {
-    log_error("a stub process was killed from outside (guest process %d, %s)",
-              task->process->tgid, task->comm);
+    log_error("a stub process was killed from outside (guest process %d, %s)", task->process->tgid,
+              task->comm);
     if (kernel_limit_hit) {
         kernel_limit_hit("stub", "a stub process was killed from outside", true);
     }
@@ -126,8 +127,8 @@ static void *task_thread(void *argument)
     atomic_fetch_add(&kernel.task_count, 1);
     int result = task_attach_platform(task);
     if (result == 0 && task->initial_xstate) {
-        result = kernel.platform_ops->thread_set_xstate(task->platform_thread,
-                                                        task->initial_xstate, arch_xstate_size());
+        result = kernel.platform_ops->thread_set_xstate(task->platform_thread, task->initial_xstate,
+                                                        arch_xstate_size());
     }
     free(task->initial_xstate);
     task->initial_xstate = NULL;

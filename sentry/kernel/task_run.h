@@ -5,8 +5,9 @@
 
 struct task;
 
-/* Answers the call in task->regs: number in rax. Stores the number in orig_rax and the result in rax
- * (orig_rax UINT64_MAX when there is no restart to consider). Set at boot: syscalls/dispatch. */
+/* Answers the call in task->regs: number in rax. Stores the number in orig_rax and the result in
+ * rax (orig_rax UINT64_MAX when there is no restart to consider). Set at boot: syscalls/dispatch.
+ */
 extern void (*kernel_syscall)(struct task *task);
 
 /* Makes `current` show the task's present credentials, memory, names. Own thread. */

@@ -93,8 +93,7 @@ static int look(struct task *task, const struct wait_request *request, struct wa
 {
     bool any = false;
     struct process *child;
-    TAILQ_FOREACH(child, &task->process->children, sibling_link)
-    {
+    TAILQ_FOREACH (child, &task->process->children, sibling_link) {
         if (!eligible(task, child, request)) {
             continue;
         }
@@ -106,8 +105,7 @@ static int look(struct task *task, const struct wait_request *request, struct wa
     return any ? 0 : -ECHILD;
 }
 
-int task_wait(struct task *task, const struct wait_request *request,
-              struct wait_result *ret_result)
+int task_wait(struct task *task, const struct wait_request *request, struct wait_result *ret_result)
 {
     struct wait_entry entry = {
         .events = EPOLLIN, .wake = wait_wake_sleeper, .owner = &task->sleeper};

@@ -29,9 +29,8 @@ int elf_read_exact(struct file *file, void *buffer, size_t length, uint64_t offs
 
 static int check_header(const Elf64_Ehdr *header)
 {
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-        header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
-        header->e_machine != EM_X86_64 ||
+    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS64 ||
+        header->e_ident[EI_DATA] != ELFDATA2LSB || header->e_machine != EM_X86_64 ||
         (header->e_type != ET_EXEC && header->e_type != ET_DYN)) {
         return -ENOEXEC;
     }

@@ -21,8 +21,8 @@ struct elf_image {
     uint64_t low, high; /* page-aligned extent of the PT_LOAD segments */
 };
 
-/* Parses the first bytes (head) and reads program headers and PT_INTERP from file. -ENOEXEC for what is
- * not an x86-64 executable; every range is checked for overflow. */
+/* Parses the first bytes (head) and reads program headers and PT_INTERP from file. -ENOEXEC for
+ * what is not an x86-64 executable; every range is checked for overflow. */
 int elf_image_read(struct file *file, const void *head, size_t head_length,
                    struct elf_image **ret_image) must_check;
 /* The checks alone, on headers already in memory; for elf_image_read and the fuzz target. */

@@ -27,8 +27,8 @@ static int map_file_part(struct mm *mm, struct file *file, const Elf64_Phdr *seg
         .offset = segment->p_offset - skew,
         .max_prot = PROT_READ | PROT_WRITE | PROT_EXEC,
     };
-    int result = file_mmap(file, request.offset, request.length, prot, request.flags,
-                           &request.source);
+    int result =
+        file_mmap(file, request.offset, request.length, prot, request.flags, &request.source);
     uint64_t addr;
     return result != 0 ? result : mm_map(mm, &request, &addr);
 }

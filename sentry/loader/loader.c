@@ -17,12 +17,12 @@
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/path.h"
 
-#define HEAD_SIZE       256 /* Linux: BINPRM_BUF_SIZE */
-#define SCRIPT_DEPTH    5
-#define PIE_BASE        0x555555554000ULL /* Linux: ELF_ET_DYN_BASE region on x86-64 */
+#define HEAD_SIZE              256 /* Linux: BINPRM_BUF_SIZE */
+#define SCRIPT_DEPTH           5
+#define PIE_BASE               0x555555554000ULL /* Linux: ELF_ET_DYN_BASE region on x86-64 */
 #define ADDR_NO_RANDOMIZE_FLAG 0x0040000U
-#define STACK_MAX       (1ULL << 30)
-#define STACK_GAP       (1ULL << 20) /* Linux: stack_guard_gap, 256 pages */
+#define STACK_MAX              (1ULL << 30)
+#define STACK_GAP              (1ULL << 20) /* Linux: stack_guard_gap, 256 pages */
 
 void string_list_fini(struct string_list *list)
 {
@@ -251,7 +251,8 @@ static uint64_t random_pages(uint64_t pages, const struct load_request *request)
     return random % pages * PAGE_SIZE;
 }
 
-/* Address for a position-independent image: p_align of its segments is honoured (Linux: maximum_alignment). */
+/* Address for a position-independent image: p_align of its segments is honoured (Linux:
+ * maximum_alignment). */
 static uint64_t image_alignment(const struct elf_image *image)
 {
     uint64_t alignment = PAGE_SIZE;
@@ -289,8 +290,8 @@ static int map_stack(struct mm *mm, const struct load_request *request, bool exe
     uint64_t size = min_of(max_of(request->stack_limit, (uint64_t)(256 << 10)), STACK_MAX);
     size = min_of(size, (uint64_t)STACK_MAX) & PAGE_MASK;
     size = page_round_up(max_of(size, request->argv->length + request->envp->length + (128 << 10)));
-    uint64_t top = mm->vdso.vvar != 0 && mm->vdso.vvar > (1ULL << 46) ? mm->vdso.vvar
-                                                                      : PLATFORM_GUEST_MAX;
+    uint64_t top =
+        mm->vdso.vvar != 0 && mm->vdso.vvar > (1ULL << 46) ? mm->vdso.vvar : PLATFORM_GUEST_MAX;
     top = (top - PAGE_SIZE - random_pages(1 << 10, request)) & PAGE_MASK;
     struct mm_map_request map = {.addr = top - size,
                                  .length = size,
@@ -489,8 +490,7 @@ int program_load(const struct load_request *request, const struct program *progr
     mm->end_code = main_place.end_code;
     mm->start_data = main_place.start_data;
     mm->end_data = main_place.end_data;
-    mm->brk_start = mm->brk =
-        page_round_up(main_place.end) + random_pages(1 << 13, request);
+    mm->brk_start = mm->brk = page_round_up(main_place.end) + random_pages(1 << 13, request);
     program->file->backing.ops->ref(&program->file->backing);
     mm->exe = &program->file->backing;
     mm_unlock(mm);

@@ -30,21 +30,21 @@ void string_list_fini(struct string_list *list);
 int string_list_add(struct string_list *list, const char *string, size_t length) must_check;
 
 struct load_request {
-    struct file *file;            /* the program, opened for execution; borrowed */
-    const char *path;             /* as given: AT_EXECFN, and the script's argument */
-    struct string_list *argv;     /* changed for scripts */
+    struct file *file;        /* the program, opened for execution; borrowed */
+    const char *path;         /* as given: AT_EXECFN, and the script's argument */
+    struct string_list *argv; /* changed for scripts */
     const struct string_list *envp;
-    uint64_t stack_limit;         /* RLIMIT_STACK soft */
-    const struct cred *cred;      /* of the new program: AT_UID … */
-    bool secure;                  /* AT_SECURE */
+    uint64_t stack_limit;    /* RLIMIT_STACK soft */
+    const struct cred *cred; /* of the new program: AT_UID … */
+    bool secure;             /* AT_SECURE */
     uint32_t personality;
 };
 
 /* What the file turned out to be, once interpreters are resolved. */
 struct program {
-    struct file *file;            /* reference: the ELF file that runs */
-    struct file *interpreter;     /* reference or NULL */
-    void *header;                 /* struct elf_image of file */
+    struct file *file;        /* reference: the ELF file that runs */
+    struct file *interpreter; /* reference or NULL */
+    void *header;             /* struct elf_image of file */
     void *interpreter_header;
 };
 

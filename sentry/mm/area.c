@@ -87,8 +87,7 @@ static bool can_merge(const struct area *left, const struct area *right)
 {
     return left->end == right->start && left->prot == right->prot &&
            left->max_prot == right->max_prot && left->flags == right->flags &&
-           left->backing == right->backing &&
-           !(left->flags & (AREA_VDSO | AREA_VVAR | AREA_SHM)) &&
+           left->backing == right->backing && !(left->flags & (AREA_VDSO | AREA_VVAR | AREA_SHM)) &&
            (!left->backing || left->offset + (left->end - left->start) == right->offset);
 }
 

@@ -30,8 +30,8 @@ struct mm_backing {
 
 /* The host object to map for a file range; filled by the file's mmap op. */
 struct mm_source {
-    int fd;              /* borrowed from the file for as long as the backing is referenced */
-    uint64_t offset;     /* host offset of the first byte */
-    bool never_write;    /* shared mappings may never become writable (write seals) */
-    bool anonymous;      /* map anonymous memory instead (/dev/zero, private) */
+    int fd;           /* borrowed from the file for as long as the backing is referenced */
+    uint64_t offset;  /* host offset of the first byte */
+    bool never_write; /* shared mappings may never become writable (write seals) */
+    bool anonymous;   /* map anonymous memory instead (/dev/zero, private) */
 };

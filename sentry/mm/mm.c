@@ -123,8 +123,7 @@ struct mm *mm_unref(struct mm *mm)
 static int fork_areas(struct mm *parent, struct mm *child)
 {
     struct area *area;
-    RB_FOREACH(area, area_tree, &parent->areas)
-    {
+    RB_FOREACH (area, area_tree, &parent->areas) {
         uint64_t length = area->end - area->start;
         if (area->flags & AREA_DONTFORK) {
             int result = child->platform->space_unmap(child->space, area->start, length);
@@ -134,9 +133,9 @@ static int fork_areas(struct mm *parent, struct mm *child)
             continue;
         }
         if (area->flags & AREA_WIPEONFORK) {
-            int result = child->platform->space_map(child->space, area->start, length, area->prot,
-                                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                                                    0);
+            int result =
+                child->platform->space_map(child->space, area->start, length, area->prot,
+                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
             if (result != 0) {
                 return result;
             }

@@ -61,44 +61,46 @@ struct mm {
     struct address_space *space;
     struct mutex lock; /* RANK_MM; the rest is under it unless said */
     struct area_tree areas;
-    struct area *garbage; /* removed areas, freed by mm_unlock: a backing's last unref takes other locks */
+    struct area
+        *garbage; /* removed areas, freed by mm_unlock: a backing's last unref takes other locks */
     uint32_t area_count;
-    uint64_t mmap_base;             /* top-down search starts below it */
+    uint64_t mmap_base; /* top-down search starts below it */
     uint64_t brk_start, brk;
     uint64_t start_code, end_code, start_data, end_data;
     uint64_t start_stack, arg_start, arg_end, env_start, env_end;
     _Atomic uint64_t total_bytes, locked_bytes, data_bytes, peak_bytes; /* read without the lock */
-    struct mm_backing *exe;         /* reference: /proc/pid/exe */
+    struct mm_backing *exe; /* reference: /proc/pid/exe */
     uint64_t auxv[64];
-    uint32_t auxv_count;            /* words */
+    uint32_t auxv_count;                                       /* words */
     uint64_t limit_as, limit_data, limit_memlock, limit_stack; /* copies of the rlimits */
-    atomic_int dumpable;            /* read without the lock; SUID_DUMP_*: 0, 1, 2 */
-    unsigned membarrier;            /* REGISTER_* commands that were given */
+    atomic_int dumpable; /* read without the lock; SUID_DUMP_*: 0, 1, 2 */
+    unsigned membarrier; /* REGISTER_* commands that were given */
     struct vdso_info vdso;
-    uint64_t id;                    /* unique: futex key of private words */
+    uint64_t id; /* unique: futex key of private words */
 };
 
-/* Linux's heuristic overcommit: one private writable request of more bytes than this fails (ENOMEM).
- * Set once at boot: the memory of the host. */
+/* Linux's heuristic overcommit: one private writable request of more bytes than this fails
+ * (ENOMEM). Set once at boot: the memory of the host. */
 extern uint64_t mm_overcommit_limit;
 
 /* A new, clean address space with only the vDSO. */
-int mm_new(const struct platform_ops *ops, struct platform *platform, struct mm **ret_mm) must_check;
+int mm_new(const struct platform_ops *ops, struct platform *platform,
+           struct mm **ret_mm) must_check;
 /* Copy-on-write copy for fork. */
 int mm_fork(struct mm *mm, struct mm **ret_mm) must_check;
 struct mm *mm_ref(struct mm *mm);
 struct mm *mm_unref(struct mm *mm);
 
 struct mm_map_request {
-    uint64_t addr;      /* hint, or exact with MAP_FIXED / MAP_FIXED_NOREPLACE */
-    uint64_t length;    /* rounded up to pages by mm_map */
+    uint64_t addr;   /* hint, or exact with MAP_FIXED / MAP_FIXED_NOREPLACE */
+    uint64_t length; /* rounded up to pages by mm_map */
     int prot;
-    int flags;          /* MAP_* of mmap(2) */
-    unsigned area_flags; /* AREA_* beyond what flags say */
+    int flags;                  /* MAP_* of mmap(2) */
+    unsigned area_flags;        /* AREA_* beyond what flags say */
     struct mm_backing *backing; /* borrowed; NULL: anonymous */
     uint64_t offset;
-    struct mm_source source;    /* with backing */
-    int max_prot;               /* with backing; else all */
+    struct mm_source source; /* with backing */
+    int max_prot;            /* with backing; else all */
 };
 int mm_map(struct mm *mm, const struct mm_map_request *request, uint64_t *ret_addr) must_check;
 int mm_unmap(struct mm *mm, uint64_t addr, uint64_t length) must_check;
@@ -110,7 +112,8 @@ int mm_sync(struct mm *mm, uint64_t addr, uint64_t length, int flags) must_check
 int mm_lock_range(struct mm *mm, uint64_t addr, uint64_t length, bool lock) must_check;
 int mm_lock_all(struct mm *mm, int flags, bool lock) must_check;
 int mm_mincore(struct mm *mm, uint64_t addr, uint64_t length, unsigned char *ret_vec) must_check;
-/* RLIMIT_STACK changed: the main stack, which is mapped as a whole, gets that size. Pages above sp stay. */
+/* RLIMIT_STACK changed: the main stack, which is mapped as a whole, gets that size. Pages above sp
+ * stay. */
 void mm_set_stack_limit(struct mm *mm, uint64_t limit, uint64_t sp);
 uint64_t mm_brk(struct mm *mm, uint64_t addr); /* the new (or unchanged) break */
 
@@ -131,14 +134,15 @@ struct area *mm_next_locked(struct area *area);
 int mm_copy_in(struct mm *mm, uint64_t addr, void *buffer, size_t length) must_check;
 int mm_copy_out(struct mm *mm, uint64_t addr, const void *buffer, size_t length) must_check;
 ssize_t mm_copy_in_some(struct mm *mm, uint64_t addr, void *buffer, size_t length) must_check;
-ssize_t mm_copy_out_some(struct mm *mm, uint64_t addr, const void *buffer, size_t length) must_check;
+ssize_t mm_copy_out_some(struct mm *mm, uint64_t addr, const void *buffer,
+                         size_t length) must_check;
 /* A NUL-terminated string of at most size-1 bytes. Returns its length, -EFAULT, or -ENAMETOOLONG
  * when there is no NUL within size bytes. */
 ssize_t mm_copy_in_string(struct mm *mm, uint64_t addr, char *buffer, size_t size) must_check;
 
-/* Where a word lies for a shared futex: -EFAULT when not mapped readable (or writable). For a shared
- * mapping ret_object is the backing's inode identity and ret_offset the file offset; for a private
- * one ret_object is mm->id with bit 63 set and ret_offset the address. */
+/* Where a word lies for a shared futex: -EFAULT when not mapped readable (or writable). For a
+ * shared mapping ret_object is the backing's inode identity and ret_offset the file offset; for a
+ * private one ret_object is mm->id with bit 63 set and ret_offset the address. */
 int mm_futex_key(struct mm *mm, uint64_t addr, bool write, uint64_t *ret_object,
                  uint64_t *ret_offset) must_check;
 

@@ -15,7 +15,7 @@
 #define MADV_PAGEOUT 21
 #endif
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
 #ifndef MADV_COLLAPSE
@@ -53,8 +53,7 @@ static int protect_locked(struct mm *mm, uint64_t start, uint64_t end, int prot)
         }
         uint64_t stop = min_of(area->end, end);
         if (area->prot != prot) {
-            if ((prot & PROT_WRITE) && !(area->prot & PROT_WRITE) &&
-                !(area->flags & AREA_SHARED) &&
+            if ((prot & PROT_WRITE) && !(area->prot & PROT_WRITE) && !(area->flags & AREA_SHARED) &&
                 (stop - at > mm->limit_data || mm->data_bytes > mm->limit_data - (stop - at))) {
                 return -ENOMEM;
             }
@@ -282,8 +281,8 @@ int mm_lock_range(struct mm *mm, uint64_t addr, uint64_t length, bool lock)
     for (uint64_t at = start; at < end && result == 0;) {
         struct area *area = mm_find_locked(mm, at);
         uint64_t stop = min_of(area->end, end);
-        result = set_area_flags(mm, area, at, stop, lock ? AREA_LOCKED : 0U,
-                                lock ? 0U : AREA_LOCKED);
+        result =
+            set_area_flags(mm, area, at, stop, lock ? AREA_LOCKED : 0U, lock ? 0U : AREA_LOCKED);
         at = stop;
     }
     mm_unlock(mm);
@@ -298,8 +297,7 @@ int mm_lock_all(struct mm *mm, int flags, bool lock)
         result = mm->limit_memlock == 0 ? -EPERM : -ENOMEM;
     }
     struct area *area;
-    RB_FOREACH(area, area_tree, &mm->areas)
-    {
+    RB_FOREACH (area, area_tree, &mm->areas) {
         if (result == 0 && (!lock || (flags & MCL_CURRENT))) {
             uint64_t bytes = area->end - area->start;
             if (lock && !(area->flags & AREA_LOCKED)) {

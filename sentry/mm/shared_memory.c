@@ -43,8 +43,8 @@ static void shared_memory_unref(struct mm_backing *backing)
     }
 }
 
-static void shared_memory_describe(struct mm_backing *backing, struct text *path,
-                                   uint64_t *ret_dev, uint64_t *ret_ino)
+static void shared_memory_describe(struct mm_backing *backing, struct text *path, uint64_t *ret_dev,
+                                   uint64_t *ret_ino)
 {
     struct shared_memory *memory = from_backing(backing);
     if (path) {

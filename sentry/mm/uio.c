@@ -96,7 +96,8 @@ static ssize_t uio_move(struct uio *uio, void *data, size_t length, bool put)
             continue;
         }
         size_t part = min_of(room, (uint64_t)(length - done));
-        ssize_t moved = move_segment(uio, segment->addr + uio->offset, (char *)data + done, part, put);
+        ssize_t moved =
+            move_segment(uio, segment->addr + uio->offset, (char *)data + done, part, put);
         if (moved <= 0) {
             return done > 0 ? (ssize_t)done : -EFAULT;
         }

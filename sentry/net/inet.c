@@ -17,10 +17,11 @@
 #include "sentry/mm/uio.h"
 
 #define SIN6_LEN_RFC2133 24
-#define EPHEMERAL_FIRST 32768U
-#define EPHEMERAL_COUNT 28232U /* net.ipv4.ip_local_port_range: 32768 to 60999 */
+#define EPHEMERAL_FIRST  32768U
+#define EPHEMERAL_COUNT  28232U /* net.ipv4.ip_local_port_range: 32768 to 60999 */
 
-static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER; /* innermost: nothing is taken under it */
+static pthread_mutex_t ports_lock =
+    PTHREAD_MUTEX_INITIALIZER; /* innermost: nothing is taken under it */
 static LIST_HEAD(, inet_socket) ports;
 static uint32_t next_port;
 
@@ -57,8 +58,7 @@ static bool addresses_meet(const struct inet_socket *a, const struct inet_socket
 static bool port_taken_locked(const struct inet_socket *socket, uint16_t port)
 {
     struct inet_socket *other;
-    LIST_FOREACH(other, &ports, port_link)
-    {
+    LIST_FOREACH (other, &ports, port_link) {
         if (other->port != port || !same_protocol_locked(other, socket) ||
             !addresses_meet(other, socket)) {
             continue;
@@ -148,7 +148,6 @@ static int bind_address_check(struct inet_socket *socket, const struct socket_ad
                  IN_MULTICAST(address);
     return local || socket->options[0] ? 0 : -EADDRNOTAVAIL;
 }
-
 
 static int inet_bind(struct socket *base, const struct socket_address *name)
 {

@@ -1,8 +1,9 @@
 /*
  * inet.h: AF_INET and AF_INET6 sockets of a host whose only interface, the loopback, is down.
  *
- * They can be made, named, listened on and configured; nothing can be reached. inet.c has the state,
- * inet_options.c the options. Behaviour was measured on Linux 6.18 in an empty network namespace.
+ * They can be made, named, listened on and configured; nothing can be reached. inet.c has the
+ * state, inet_options.c the options. Behaviour was measured on Linux 6.18 in an empty network
+ * namespace.
  */
 #pragma once
 

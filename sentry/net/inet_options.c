@@ -1,7 +1,7 @@
 /*
- * inet_options.c: options of the IP, IPv6, TCP and UDP levels: a table of defaults and rules. They are
- * stored and read back; nothing acts on them while nothing can be sent.
- * To add one: a row. Row 0 is IP_FREEBIND, which bind looks at; row 1 IPV6_V6ONLY.
+ * inet_options.c: options of the IP, IPv6, TCP and UDP levels: a table of defaults and rules. They
+ * are stored and read back; nothing acts on them while nothing can be sent. To add one: a row. Row
+ * 0 is IP_FREEBIND, which bind looks at; row 1 IPV6_V6ONLY.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -162,8 +162,8 @@ static int set_special(const struct inet_socket *socket, int level, int option, 
         return udp ? -EADDRNOTAVAIL : -EINVAL;
     }
     bool join4 = level == IPPROTO_IP && (option == IP_ADD_MEMBERSHIP || option == MCAST_JOIN_GROUP);
-    bool join6 = level == IPPROTO_IPV6 && option == IPV6_JOIN_GROUP &&
-                 socket->base.domain == AF_INET6;
+    bool join6 =
+        level == IPPROTO_IPV6 && option == IPV6_JOIN_GROUP && socket->base.domain == AF_INET6;
     return join4 || join6 ? -ENODEV : -ENOPROTOOPT;
 }
 

@@ -1,8 +1,8 @@
 /*
- * netlink.c: NETLINK_ROUTE for a host with one interface, a loopback that is down: link, address and
- * route dumps, so that getifaddrs, if_nameindex and getaddrinfo work. Changes are refused (EPERM).
- * Requests are hostile bytes: each header is checked against what is left. Source: netlink(7),
- * rtnetlink(7).
+ * netlink.c: NETLINK_ROUTE for a host with one interface, a loopback that is down: link, address
+ * and route dumps, so that getifaddrs, if_nameindex and getaddrinfo work. Changes are refused
+ * (EPERM). Requests are hostile bytes: each header is checked against what is left. Source:
+ * netlink(7), rtnetlink(7).
  */
 #include <errno.h>
 #include <linux/if_arp.h>
@@ -116,11 +116,12 @@ static void put_done(struct text *text, const struct nlmsghdr *request, uint32_t
     message_end(text, start);
 }
 
-static void put_error(struct text *text, const struct nlmsghdr *request, uint32_t port_id, int error)
+static void put_error(struct text *text, const struct nlmsghdr *request, uint32_t port_id,
+                      int error)
 {
     struct nlmsgerr body = {.error = error, .msg = *request};
-    size_t start = message_begin(text, request, port_id, NLMSG_ERROR,
-                                 error == 0 ? NLM_F_CAPPED : 0);
+    size_t start =
+        message_begin(text, request, port_id, NLMSG_ERROR, error == 0 ? NLM_F_CAPPED : 0);
     text_append(text, &body, sizeof(body));
     message_end(text, start);
 }
@@ -300,8 +301,9 @@ static ssize_t netlink_receive(struct socket *base, struct socket_message *messa
         if (part < reply->length) {
             message->ret_flags |= MSG_TRUNC;
         }
-        count = put != (ssize_t)part ? -EFAULT
-                                     : (ssize_t)((message->flags & MSG_TRUNC) ? reply->length : part);
+        count = put != (ssize_t)part
+                    ? -EFAULT
+                    : (ssize_t)((message->flags & MSG_TRUNC) ? reply->length : part);
     }
     if (reply && !(message->flags & MSG_PEEK)) {
         TAILQ_REMOVE(&socket->replies, reply, link);

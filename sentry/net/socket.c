@@ -84,9 +84,9 @@ static int family_create(int domain, int type, int protocol, struct socket **ret
 /* The file takes the socket on success. */
 static int socket_file(struct socket *socket, unsigned flags, struct file **ret_file)
 {
-    int result = file_new_anon(&socket_file_ops, S_IFSOCK | 0777,
-                               FILE_READ | FILE_WRITE | FILE_STREAM,
-                               (flags & O_NONBLOCK) | O_RDWR, socket, ret_file);
+    int result =
+        file_new_anon(&socket_file_ops, S_IFSOCK | 0777, FILE_READ | FILE_WRITE | FILE_STREAM,
+                      (flags & O_NONBLOCK) | O_RDWR, socket, ret_file);
     if (result == 0) {
         socket->file = *ret_file;
     }

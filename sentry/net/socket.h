@@ -2,10 +2,10 @@
  * socket.h: sockets: the interface between system calls, files and address families.
  *
  * socket_* functions take a struct file (ENOTSOCK when it is none), do what all families share, and
- * call the family's ops. Nothing sleeps: -EAGAIN means "wait on the file's wait queue and call again
- * with the same arguments" (then neither the message's bytes nor its files were taken). A stream
- * send or receive may move a part. Families are rows of one table in socket.c.
- * Sources: socket(2), socket(7), Linux net/socket.c, net/core/sock.c.
+ * call the family's ops. Nothing sleeps: -EAGAIN means "wait on the file's wait queue and call
+ * again with the same arguments" (then neither the message's bytes nor its files were taken). A
+ * stream send or receive may move a part. Families are rows of one table in socket.c. Sources:
+ * socket(2), socket(7), Linux net/socket.c, net/core/sock.c.
  */
 #pragma once
 
@@ -43,8 +43,8 @@ struct socket_cred {
 
 /*
  * One sendmsg or recvmsg. The caller owns files (array and references). Sending: on success the
- * references were taken and file_count is 0. Receiving: files is a malloc'ed array of references that
- * the caller installs or drops, and frees.
+ * references were taken and file_count is 0. Receiving: files is a malloc'ed array of references
+ * that the caller installs or drops, and frees.
  */
 struct socket_message {
     struct uio *uio;
@@ -78,7 +78,8 @@ struct socket_ops {
                       uint32_t *length) must_check;
     long (*ioctl)(struct socket *socket, unsigned command, uint64_t argument) must_check;
     uint32_t (*poll)(struct socket *socket);
-    /* The file is gone (or was never made): shuts the connection down and drops the owner's reference. */
+    /* The file is gone (or was never made): shuts the connection down and drops the owner's
+     * reference. */
     void (*release)(struct socket *socket);
     /* The pending error, positive, cleared. */
     int (*take_error)(struct socket *socket) must_check;
@@ -87,7 +88,7 @@ struct socket_ops {
 
 /* SOL_SOCKET options that are only stored. Under socket->lock. */
 struct socket_options {
-    uint32_t send_buffer, receive_buffer; /* bytes */
+    uint32_t send_buffer, receive_buffer;         /* bytes */
     uint64_t receive_timeout_ns, send_timeout_ns; /* SLEEP_FOREVER: none */
     int receive_low_water;
     bool pass_cred, pass_security;
@@ -98,7 +99,8 @@ struct socket_options {
 struct socket {
     const struct socket_ops *ops;
     int domain, type, protocol;
-    struct file *_Atomic file; /* its file, not a reference; NULL for a connection not accepted yet */
+    struct file
+        *_Atomic file; /* its file, not a reference; NULL for a connection not accepted yet */
     struct mutex lock; /* RANK_SOCKET */
     struct wait_queue queue;
     struct socket_options options;
@@ -111,7 +113,8 @@ void socket_fini(struct socket *socket);
 extern const struct file_ops socket_file_ops;
 
 /* type without SOCK_NONBLOCK and SOCK_CLOEXEC; flags: O_NONBLOCK. */
-int socket_new(int domain, int type, int protocol, unsigned flags, struct file **ret_file) must_check;
+int socket_new(int domain, int type, int protocol, unsigned flags,
+               struct file **ret_file) must_check;
 int socket_pair(int domain, int type, int protocol, unsigned flags,
                 struct file *ret_files[2]) must_check;
 struct socket *socket_of(struct file *file); /* borrowed; NULL: not a socket */

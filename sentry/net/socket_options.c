@@ -12,9 +12,9 @@
 #include "sentry/net/socket.h"
 #include "sentry/vfs/file.h"
 
-#define RMEM_MAX    212992 /* net.core.rmem_max, wmem_max */
-#define SNDBUF_MIN  4608   /* Linux: SOCK_MIN_SNDBUF */
-#define RCVBUF_MIN  2304   /* Linux: SOCK_MIN_RCVBUF */
+#define RMEM_MAX   212992 /* net.core.rmem_max, wmem_max */
+#define SNDBUF_MIN 4608   /* Linux: SOCK_MIN_SNDBUF */
+#define RCVBUF_MIN 2304   /* Linux: SOCK_MIN_RCVBUF */
 
 /* How a stored integer option is set. */
 enum option_kind { OPTION_BOOL, OPTION_INT, OPTION_ADMIN_BOOL };
@@ -238,9 +238,8 @@ static int get_locked(struct socket *socket, int option, void *value, uint32_t *
         if (socket->domain != AF_UNIX && socket->domain != AF_NETLINK) {
             return -EOPNOTSUPP;
         }
-        return socket_option_put_int(value, length, option == SO_PASSCRED
-                                                        ? options->pass_cred
-                                                        : options->pass_security);
+        return socket_option_put_int(
+            value, length, option == SO_PASSCRED ? options->pass_cred : options->pass_security);
     case SO_COOKIE: {
         uint64_t cookie = socket->file ? socket->file->id : 0;
         return *length < sizeof(cookie) ? -EINVAL

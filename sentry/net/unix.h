@@ -4,9 +4,9 @@
  * unix_socket.c: life, names, options, poll. unix_connect.c: connect, listen, accept, shutdown.
  * unix_message.c: packets, send, receive. unix_gc.c: files in flight and their collection.
  *
- * Locks: gc_lock (RANK_SOCKET, taken before any socket's) → socket->lock (one, or two in address order)
- * → names_lock (RANK_OBJECT). A struct unix_socket lives while its file, its peers, and packets it
- * sent live. Sources: unix(7), Linux net/unix/af_unix.c, garbage.c.
+ * Locks: gc_lock (RANK_SOCKET, taken before any socket's) → socket->lock (one, or two in address
+ * order) → names_lock (RANK_OBJECT). A struct unix_socket lives while its file, its peers, and
+ * packets it sent live. Sources: unix(7), Linux net/unix/af_unix.c, garbage.c.
  */
 #pragma once
 
@@ -22,20 +22,22 @@
 #include "sentry/net/socket.h"
 #include "sentry/vfs/path.h"
 
-#define UNIX_MAX_DGRAM_QUEUE 10    /* net.unix.max_dgram_qlen */
-#define UNIX_PACKET_OVERHEAD 704   /* what Linux accounts beside a packet's data, rounded up to 64 */
-#define UNIX_STREAM_CHUNK    65536 /* bytes of one stream packet at most */
-#define UNIX_INFLIGHT_MAX    65536 /* files in all queues together: ETOOMANYREFS above */
+#define UNIX_MAX_DGRAM_QUEUE 10 /* net.unix.max_dgram_qlen */
+#define UNIX_PACKET_OVERHEAD                                                                       \
+    704                         /* what Linux accounts beside a packet's data, rounded up to 64    \
+                                 */
+#define UNIX_STREAM_CHUNK 65536 /* bytes of one stream packet at most */
+#define UNIX_INFLIGHT_MAX 65536 /* files in all queues together: ETOOMANYREFS above */
 
 enum unix_state { UNIX_CLOSED, UNIX_LISTENING, UNIX_CONNECTED };
 
 /* A bound name. Immutable. */
 struct unix_address {
     struct refcount ref;
-    UT_hash_handle hh; /* abstract names, under names_lock; key: type and name */
+    UT_hash_handle hh;          /* abstract names, under names_lock; key: type and name */
     struct unix_socket *socket; /* under names_lock: owner in the abstract table */
-    struct path path;  /* references; dentry NULL for abstract names */
-    uint32_t length;   /* as getsockname reports */
+    struct path path;           /* references; dentry NULL for abstract names */
+    uint32_t length;            /* as getsockname reports */
     uint32_t key_length;
     struct {
         int32_t type;
@@ -70,19 +72,19 @@ struct unix_socket {
 
     /* under base.lock */
     enum unix_state state;
-    bool dead;    /* released */
-    bool binding; /* a bind is in progress */
+    bool dead;                    /* released */
+    bool binding;                 /* a bind is in progress */
     struct unix_address *address; /* reference */
     struct unix_socket *peer;     /* reference */
     struct unix_packet_list packets;
     TAILQ_HEAD(unix_embryos, unix_socket) embryos; /* listening: not accepted; references */
     TAILQ_ENTRY(unix_socket) embryo_link;          /* under the listener's lock */
-    uint32_t queued;         /* packets or embryos */
+    uint32_t queued;                               /* packets or embryos */
     uint32_t queued_bytes;
-    uint32_t queued_files;   /* packets that carry files */
+    uint32_t queued_files; /* packets that carry files */
     uint32_t backlog;
-    unsigned shutdown;       /* 1: receive, 2: send */
-    int error;               /* positive; reported once */
+    unsigned shutdown; /* 1: receive, 2: send */
+    int error;         /* positive; reported once */
     struct socket_cred peer_cred;
     const struct cred *peer_groups; /* reference */
     LIST_HEAD(, unix_waiter) waiters;
@@ -113,7 +115,8 @@ struct unix_socket *unix_ref(struct unix_socket *socket);
 struct unix_socket *unix_unref(struct unix_socket *socket);
 struct unix_address *unix_address_ref(struct unix_address *address);
 struct unix_address *unix_address_unref(struct unix_address *address);
-/* A live socket bound to name, of the type, with a reference. ECONNREFUSED, EPROTOTYPE, EINVAL, path errors. */
+/* A live socket bound to name, of the type, with a reference. ECONNREFUSED, EPROTOTYPE, EINVAL,
+ * path errors. */
 int unix_lookup(const struct socket_address *name, int type, struct unix_socket **ret) must_check;
 /* Linux: a socket with SO_PASSCRED gets a name before it connects or sends. */
 int unix_autobind_if_passing(struct unix_socket *socket) must_check;
@@ -157,6 +160,6 @@ bool unix_lock_with_files(struct unix_socket *socket) must_check NO_THREAD_SAFET
 uint32_t unix_inflight_total(void);
 /* Drops sockets that only unreachable queues refer to. No locks held. */
 void unix_gc(void);
-/* Runs unix_gc often enough that garbage is bounded, seldom enough that its cost is constant per call:
- * after a socket with others in flight was released, or files were sent. */
+/* Runs unix_gc often enough that garbage is bounded, seldom enough that its cost is constant per
+ * call: after a socket with others in flight was released, or files were sent. */
 void unix_gc_maybe(void);

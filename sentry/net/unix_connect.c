@@ -13,16 +13,14 @@
 #include "sentry/core/current.h"
 #include "sentry/net/unix.h"
 
-#define WAKE_ALL                                                                                   \
-    (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+#define WAKE_ALL (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 /* --- waiting for room --- */
 
 int unix_wait_locked(struct unix_socket *full, struct unix_socket *socket)
 {
     struct unix_waiter *waiter;
-    LIST_FOREACH(waiter, &full->waiters, link)
-    {
+    LIST_FOREACH (waiter, &full->waiters, link) {
         if (waiter->socket == socket) {
             return 0;
         }
@@ -131,8 +129,7 @@ static void change_peer(struct unix_socket *socket, struct unix_socket *peer)
     }
     mutex_unlock(&socket->base.lock);
     if (collecting) {
-        TAILQ_FOREACH(packet, &packets, link)
-        {
+        TAILQ_FOREACH (packet, &packets, link) {
             unix_inflight_remove_locked(packet);
         }
         mutex_unlock(&unix_gc_lock);
@@ -189,8 +186,7 @@ int unix_connect(struct socket *base, const struct socket_address *name, unsigne
     if (result != 0) {
         return result;
     }
-    return base->type == SOCK_DGRAM ? connect_datagram(socket, name)
-                                    : connect_stream(socket, name);
+    return base->type == SOCK_DGRAM ? connect_datagram(socket, name) : connect_stream(socket, name);
 }
 
 /* --- listen, accept, pair, shutdown --- */
@@ -274,8 +270,9 @@ int unix_pair(struct socket *a_base, struct socket *b_base)
 int unix_shutdown(struct socket *base, int how)
 {
     struct unix_socket *socket = unix_of(base);
-    unsigned mode = how == SHUT_RD ? UNIX_SHUT_RECEIVE : how == SHUT_WR ? UNIX_SHUT_SEND
-                                                                       : UNIX_SHUT_BOTH;
+    unsigned mode = how == SHUT_RD   ? UNIX_SHUT_RECEIVE
+                    : how == SHUT_WR ? UNIX_SHUT_SEND
+                                     : UNIX_SHUT_BOTH;
     mutex_lock(&base->lock);
     socket->shutdown |= mode;
     struct unix_socket *peer =

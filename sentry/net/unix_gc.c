@@ -2,9 +2,9 @@
  * unix_gc.c: files in flight, and the collection of sockets that only unreachable queues refer to.
  *
  * A socket is a candidate when every reference to its file comes from a queue. Candidates whose
- * references all come from other candidates' queues, and that no reachable candidate's queue leads to,
- * are garbage: their queues are emptied. Exact because gc_lock is held whenever files enter or leave a
- * queue, and nobody can make a new reference to a file that has none outside queues.
+ * references all come from other candidates' queues, and that no reachable candidate's queue leads
+ * to, are garbage: their queues are emptied. Exact because gc_lock is held whenever files enter or
+ * leave a queue, and nobody can make a new reference to a file that has none outside queues.
  * Source: unix(7); the algorithm is Linux's net/unix/garbage.c before 6.10.
  */
 #include <stdlib.h>
@@ -71,8 +71,7 @@ typedef void (*edge_fn)(struct unix_socket *target, void *context);
 static void packets_edges(struct unix_packet_list *packets, edge_fn fn, void *context)
 {
     struct unix_packet *packet;
-    TAILQ_FOREACH(packet, packets, link)
-    {
+    TAILQ_FOREACH (packet, packets, link) {
         for (uint32_t i = 0; i < packet->file_count; i++) {
             struct unix_socket *target = unix_of_file(packet->files[i]);
             if (target && target->candidate) {
@@ -88,8 +87,7 @@ static void edges(struct unix_socket *socket, edge_fn fn, void *context)
     struct unix_socket *embryo;
     mutex_lock_nested(&socket->base.lock);
     packets_edges(&socket->packets, fn, context);
-    TAILQ_FOREACH(embryo, &socket->embryos, embryo_link)
-    {
+    TAILQ_FOREACH (embryo, &socket->embryos, embryo_link) {
         mutex_lock_nested(&embryo->base.lock);
         packets_edges(&embryo->packets, fn, context);
         mutex_unlock(&embryo->base.lock);
@@ -117,8 +115,7 @@ static void mark_reachable(struct unix_socket *target, void *context)
 static void harvest(struct unix_socket *socket, struct unix_packet_list *garbage)
 {
     struct unix_packet *packet, *next;
-    TAILQ_FOREACH_SAFE(packet, &socket->packets, link, next)
-    {
+    TAILQ_FOREACH_SAFE (packet, &socket->packets, link, next) {
         if (packet->file_count > 0) {
             TAILQ_REMOVE(&socket->packets, packet, link);
             socket->queued--;
@@ -135,8 +132,7 @@ static void harvest_all(struct unix_socket *socket, struct unix_packet_list *gar
     struct unix_socket *embryo;
     mutex_lock_nested(&socket->base.lock);
     harvest(socket, garbage);
-    TAILQ_FOREACH(embryo, &socket->embryos, embryo_link)
-    {
+    TAILQ_FOREACH (embryo, &socket->embryos, embryo_link) {
         mutex_lock_nested(&embryo->base.lock);
         harvest(embryo, garbage);
         mutex_unlock(&embryo->base.lock);
@@ -159,22 +155,19 @@ void unix_gc(void)
     struct unix_socket *stack = NULL;
     atomic_store(&calls_since_gc, 0);
     mutex_lock(&unix_gc_lock);
-    LIST_FOREACH(socket, &inflight_sockets, inflight_link)
-    {
+    LIST_FOREACH (socket, &inflight_sockets, inflight_link) {
         socket->candidate =
             socket->base.file &&
             (uint32_t)atomic_load(&socket->base.file->ref.count) == socket->inflight;
         socket->external = socket->inflight;
         socket->reachable = false;
     }
-    LIST_FOREACH(socket, &inflight_sockets, inflight_link)
-    {
+    LIST_FOREACH (socket, &inflight_sockets, inflight_link) {
         if (socket->candidate) {
             edges(socket, count_internal, NULL);
         }
     }
-    LIST_FOREACH(socket, &inflight_sockets, inflight_link)
-    {
+    LIST_FOREACH (socket, &inflight_sockets, inflight_link) {
         if (socket->candidate && socket->external > 0) {
             mark_reachable(socket, &stack);
         }

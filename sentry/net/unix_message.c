@@ -146,8 +146,8 @@ static void packet_abandon(struct unix_packet *packet)
 static void packet_commit_locked(struct unix_socket *socket, struct unix_socket *target,
                                  struct unix_packet *packet, struct socket_message *message)
 {
-    if (!packet->has_cred && (socket->base.options.pass_cred ||
-                              target->base.options.pass_cred || !target->base.file)) {
+    if (!packet->has_cred &&
+        (socket->base.options.pass_cred || target->base.options.pass_cred || !target->base.file)) {
         packet->has_cred = true;
         unix_cred_of_caller(&packet->cred, false);
     }
@@ -383,8 +383,8 @@ ssize_t unix_send(struct socket *base, struct socket_message *message)
         return result;
     }
     bool files = message->file_count > 0;
-    ssize_t count = base->type == SOCK_STREAM ? send_stream(socket, message)
-                                              : send_datagram(socket, message);
+    ssize_t count =
+        base->type == SOCK_STREAM ? send_stream(socket, message) : send_datagram(socket, message);
     if (files && count >= 0) {
         unix_gc_maybe();
     }
@@ -400,8 +400,8 @@ static void receive_cred(struct unix_socket *socket, const struct unix_packet *p
         return;
     }
     message->has_cred = true;
-    message->cred = packet->has_cred ? packet->cred
-                                     : (struct socket_cred){0, OVERFLOW_ID, OVERFLOW_ID};
+    message->cred =
+        packet->has_cred ? packet->cred : (struct socket_cred){0, OVERFLOW_ID, OVERFLOW_ID};
 }
 
 /* Gives the packet's files to the message: as new references when peeking. gc_lock is held. */
@@ -467,16 +467,15 @@ static ssize_t stream_take_locked(struct unix_socket *socket, struct socket_mess
     struct unix_packet *packet, *next;
     ssize_t total = 0;
     bool first = true;
-    TAILQ_FOREACH_SAFE(packet, &socket->packets, link, next)
-    {
+    TAILQ_FOREACH_SAFE (packet, &socket->packets, link, next) {
         if (message->uio->left == 0) {
             break;
         }
         if (!first && message->has_cred && !same_writer(message, packet)) {
             break;
         }
-        uint32_t part = (uint32_t)min_of(message->uio->left,
-                                         (uint64_t)(packet->length - packet->offset));
+        uint32_t part =
+            (uint32_t)min_of(message->uio->left, (uint64_t)(packet->length - packet->offset));
         ssize_t put = uio_put(message->uio, packet->data + packet->offset, part);
         if (put < 0) {
             return total > 0 ? total : put;

@@ -20,7 +20,7 @@
 
 #define NAME_OFFSET offsetof(struct sockaddr_un, sun_path)
 
-static struct mutex names_lock; /* RANK_OBJECT */
+static struct mutex names_lock;             /* RANK_OBJECT */
 static struct unix_address *abstract_names; /* under names_lock */
 static uint32_t next_autobind;              /* under names_lock */
 
@@ -157,8 +157,7 @@ static struct unix_address *address_new(const struct socket_address *name, int t
         address->length = (uint32_t)(NAME_OFFSET + path + 1);
         address->length = min_of(address->length, (uint32_t)sizeof(struct sockaddr_un));
     }
-    address->key_length =
-        (uint32_t)(offsetof(typeof(address->key), name) + address->length);
+    address->key_length = (uint32_t)(offsetof(typeof(address->key), name) + address->length);
     return address;
 }
 
@@ -432,8 +431,7 @@ void unix_release(struct socket *base)
     struct unix_waiter *waiters = unix_waiters_take_locked(socket);
     mutex_unlock(&base->lock);
     if (collecting) {
-        TAILQ_FOREACH(packet, &packets, link)
-        {
+        TAILQ_FOREACH (packet, &packets, link) {
             unix_inflight_remove_locked(packet);
         }
         mutex_unlock(&unix_gc_lock);
@@ -563,8 +561,7 @@ static long unix_ioctl(struct socket *base, unsigned command, uint64_t argument)
     mutex_lock(&base->lock);
     struct unix_packet *first = TAILQ_FIRST(&socket->packets);
     bool listening = socket->state == UNIX_LISTENING;
-    count = base->type == SOCK_DGRAM ? (first ? (int)first->length : 0)
-                                     : (int)socket->queued_bytes;
+    count = base->type == SOCK_DGRAM ? (first ? (int)first->length : 0) : (int)socket->queued_bytes;
     mutex_unlock(&base->lock);
     return listening ? -EINVAL : socket_put_user(argument, &count, sizeof(count));
 }

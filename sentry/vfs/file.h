@@ -159,7 +159,8 @@ static inline bool file_is_stream(const struct file *file)
 {
     return (file->mode & FILE_STREAM) != 0;
 }
-/* A seek op that changes nothing and answers the position (Linux: noop_llseek): eventfd and its like. */
+/* A seek op that changes nothing and answers the position (Linux: noop_llseek): eventfd and its
+ * like. */
 int64_t file_seek_nothing(struct file *file, int64_t offset, int whence) must_check;
 /* The path as the calling task sees it, " (deleted)" appended where Linux does; or "pipe:[ino]". */
 int file_describe(struct file *file, struct text *text) must_check;

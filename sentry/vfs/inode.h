@@ -166,7 +166,7 @@ struct super {
     struct inode *root;       /* owned until the last mount goes */
     struct mutex rename_lock; /* RANK_RENAME: directory topology */
     atomic_ullong next_ino;
-    bool no_new_names;   /* an absent name cannot be made: ENOENT (proc) */
+    bool no_new_names;          /* an absent name cannot be made: ENOENT (proc) */
     bool cache_forever;         /* names may be cached without revalidation */
     struct dentry *root_dentry; /* made by the first mount; reference */
     atomic_uint mounts;

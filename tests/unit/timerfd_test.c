@@ -30,8 +30,7 @@ static void test_once(void **state)
         struct file *timer;
         uint64_t ticks;
         struct sleeper sleeper;
-        struct wait_entry entry = {
-            .events = EPOLLIN, .wake = wait_wake_sleeper, .owner = &sleeper};
+        struct wait_entry entry = {.events = EPOLLIN, .wake = wait_wake_sleeper, .owner = &sleeper};
         struct itimerspec spec = in_ms(30, 0);
         assert_int_equal(timerfd_new(clocks[i], 0, &timer), 0);
         assert_int_equal(io_read(timer, &ticks, 8), -EAGAIN);

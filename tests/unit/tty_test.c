@@ -70,8 +70,7 @@ static int setup(void **state)
     /* Files on the pair's own node stand in for opens by name. */
     assert_int_equal(file_new_anon(NULL, S_IFCHR, FILE_READ | FILE_WRITE, O_RDWR, NULL, &made), 0);
     inode = made->inode;
-    assert_int_equal(
-        file_new(inode, NULL, NULL, FILE_READ | FILE_WRITE, O_RDWR, NULL, &master), 0);
+    assert_int_equal(file_new(inode, NULL, NULL, FILE_READ | FILE_WRITE, O_RDWR, NULL, &master), 0);
     assert_int_equal(file_new(inode, NULL, NULL, FILE_READ | FILE_WRITE, O_RDWR, NULL, &slave), 0);
     file_unref(made);
     assert_int_equal(pty_open_master(master), 0);
@@ -281,8 +280,9 @@ static void test_ends(void **state)
     /* The slave closes: what it wrote is read, then EIO; a new open revives it. */
     struct file *again;
     assert_writes(slave, "bye");
-    assert_int_equal(file_new(master->inode, NULL, NULL, FILE_READ | FILE_WRITE,
-                              O_RDWR | O_NOCTTY, NULL, &again), 0);
+    assert_int_equal(file_new(master->inode, NULL, NULL, FILE_READ | FILE_WRITE, O_RDWR | O_NOCTTY,
+                              NULL, &again),
+                     0);
     file_unref(slave);
     assert_reads(master, "bye");
     assert_int_equal(io_read(master, buffer, 16), -EIO);

@@ -28,7 +28,8 @@ static struct socket_address abstract(const char *name)
     return address;
 }
 
-static ssize_t send_files(struct file *socket, const char *text, struct file **files, uint32_t count)
+static ssize_t send_files(struct file *socket, const char *text, struct file **files,
+                          uint32_t count)
 {
     struct uio uio;
     uio_init_kernel(&uio, (void *)(uintptr_t)text, strlen(text));
@@ -124,8 +125,7 @@ static void test_connect(void **state)
     assert_int_equal(socket_connect(client, &name), -ECONNREFUSED);
     assert_int_equal(io_write(client, "x", 1), -ENOTCONN);
     assert_int_equal(io_read(client, buffer, 1), -EINVAL);
-    assert_int_equal(file_poll(client),
-                     EPOLLHUP | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+    assert_int_equal(file_poll(client), EPOLLHUP | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
     assert_int_equal(socket_bind(listener, &name), 0);
     assert_int_equal(socket_bind(listener, &name), -EINVAL);
     assert_int_equal(socket_bind(second, &name), -EADDRINUSE);

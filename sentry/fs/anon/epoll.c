@@ -3,10 +3,11 @@
  *
  * Locks: nest_lock (adding an epoll to an epoll) → ep->lock (items; held while items are polled, so
  * nested sets nest it by depth) → links_lock (the items of one file) and, below everything,
- * ep->ready_lock, which ranks as a wait queue because the wake-up of a watched file's queue takes it.
+ * ep->ready_lock, which ranks as a wait queue because the wake-up of a watched file's queue takes
+ * it.
  *
- * An item is removed under ep->lock: first its wait entry, then its link in the file. A file that goes
- * waits for that in file_released, so items never point to freed files.
+ * An item is removed under ep->lock: first its wait entry, then its link in the file. A file that
+ * goes waits for that in file_released, so items never point to freed files.
  */
 #include "sentry/fs/anon/epoll.h"
 
@@ -32,8 +33,8 @@
      EPOLLET | EPOLLEXCLUSIVE)
 
 struct epoll_item {
-    RB_ENTRY(epoll_item) node;       /* under ep->lock */
-    LIST_ENTRY(epoll_item) file_link; /* under links_lock */
+    RB_ENTRY(epoll_item) node;          /* under ep->lock */
+    LIST_ENTRY(epoll_item) file_link;   /* under links_lock */
     TAILQ_ENTRY(epoll_item) ready_link; /* under ep->ready_lock */
     struct epoll *ep;
     struct file *file; /* not a reference; see above */
@@ -41,7 +42,7 @@ struct epoll_item {
     struct wait_entry entry;
     /* under ep->ready_lock for the waker; changed under ep->lock too */
     uint32_t events;
-    bool ready; /* on ep->ready */
+    bool ready;    /* on ep->ready */
     uint64_t data; /* under ep->lock */
 };
 
@@ -255,7 +256,8 @@ static void item_remove_locked(struct epoll *ep, struct epoll_item *item)
     free(item);
 }
 
-/* Polls a new or changed item and puts it on the ready list. Returns true when waiters must know. */
+/* Polls a new or changed item and puts it on the ready list. Returns true when waiters must know.
+ */
 static bool item_check_locked(struct epoll *ep, struct epoll_item *item)
 {
     if (item_poll_locked(item) == 0) {
@@ -315,8 +317,7 @@ static int depth_below(struct epoll *ep, const struct epoll *from, int level)
         return -ELOOP;
     }
     mutex_lock_nested(&ep->lock);
-    RB_FOREACH(item, epoll_tree, &ep->items)
-    {
+    RB_FOREACH (item, epoll_tree, &ep->items) {
         if (!file_is_epoll(item->file)) {
             continue;
         }
@@ -331,7 +332,8 @@ static int depth_below(struct epoll *ep, const struct epoll *from, int level)
     return deepest;
 }
 
-/* Levels of epolls that watch ep. links_lock held; the recursion is bounded by the nesting limit. */
+/* Levels of epolls that watch ep. links_lock held; the recursion is bounded by the nesting limit.
+ */
 static int height_above_locked(struct file *file, int level)
 {
     struct epoll_links *links = atomic_load(&file->epoll_links);
@@ -340,8 +342,7 @@ static int height_above_locked(struct file *file, int level)
     if (!links || level > EPOLL_MAX_NESTS) {
         return 0;
     }
-    LIST_FOREACH(item, &links->items, file_link)
-    {
+    LIST_FOREACH (item, &links->items, file_link) {
         highest = max_of(highest, height_above_locked(item->ep->file, level + 1) + 1);
     }
     return highest;
@@ -456,8 +457,7 @@ static void file_released(struct file *file)
         mutex_lock(&ep->lock);
         /* The item may have gone meanwhile: look again among this file's items, by (ep, fd). */
         mutex_lock(&links_lock);
-        LIST_FOREACH(item, &links->items, file_link)
-        {
+        LIST_FOREACH (item, &links->items, file_link) {
             if (item->ep == ep) {
                 break;
             }
@@ -496,11 +496,10 @@ static void epoll_show_fdinfo(struct file *file, struct text *text)
     struct epoll *ep = file->private_data;
     struct epoll_item *item;
     mutex_lock(&ep->lock);
-    RB_FOREACH(item, epoll_tree, &ep->items)
-    {
+    RB_FOREACH (item, epoll_tree, &ep->items) {
         struct inode *inode = item->file->inode;
-        text_printf(text, "tfd: %8d events: %8x data: %16llx  pos:%lli ino:%llx sdev:%llx\n", item->fd,
-                    item->events, (unsigned long long)item->data,
+        text_printf(text, "tfd: %8d events: %8x data: %16llx  pos:%lli ino:%llx sdev:%llx\n",
+                    item->fd, item->events, (unsigned long long)item->data,
                     (long long)item->file->position, (unsigned long long)inode->ino,
                     (unsigned long long)(inode->super ? inode->super->dev : 0));
     }
@@ -535,8 +534,8 @@ int epoll_new(struct file **ret_file)
     RB_INIT(&ep->items);
     TAILQ_INIT(&ep->ready);
     wait_queue_init(&ep->queue);
-    int result = file_new_anon(&epoll_file_ops, 0600, FILE_READ | FILE_WRITE | FILE_STREAM,
-                               O_RDWR, ep, ret_file);
+    int result = file_new_anon(&epoll_file_ops, 0600, FILE_READ | FILE_WRITE | FILE_STREAM, O_RDWR,
+                               ep, ret_file);
     if (result != 0) {
         epoll_put(ep);
         return result;

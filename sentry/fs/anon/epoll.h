@@ -1,8 +1,8 @@
 /*
  * epoll.h: interest sets. Source: epoll(7), Linux fs/eventpoll.c.
  *
- * An item is keyed by (open file description, descriptor number) and does not hold the file: when the file
- * is finally released it leaves every set (vfs_special.file_gone).
+ * An item is keyed by (open file description, descriptor number) and does not hold the file: when
+ * the file is finally released it leaves every set (vfs_special.file_gone).
  */
 #pragma once
 
@@ -21,9 +21,9 @@ int epoll_new(struct file **ret_file) must_check;
 bool file_is_epoll(const struct file *file);
 
 /*
- * epoll_ctl(2): op EPOLL_CTL_ADD, MOD, DEL; event is not looked at for DEL. EINVAL: ep is not an epoll
- * file, or is the target, or the flags do not go together; EPERM: the target cannot be polled; EEXIST,
- * ENOENT, ELOOP (a cycle, or nested deeper than 5), ENOMEM.
+ * epoll_ctl(2): op EPOLL_CTL_ADD, MOD, DEL; event is not looked at for DEL. EINVAL: ep is not an
+ * epoll file, or is the target, or the flags do not go together; EPERM: the target cannot be
+ * polled; EEXIST, ENOENT, ELOOP (a cycle, or nested deeper than 5), ENOMEM.
  */
 int epoll_control(struct file *ep, int op, int fd, struct file *target,
                   const struct epoll_event *event) must_check;

@@ -9,4 +9,5 @@
 struct file;
 
 /* flags: O_NONBLOCK. */
-int eventfd_new(uint64_t initial, bool semaphore, unsigned flags, struct file **ret_file) must_check;
+int eventfd_new(uint64_t initial, bool semaphore, unsigned flags,
+                struct file **ret_file) must_check;

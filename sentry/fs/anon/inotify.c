@@ -1,9 +1,10 @@
 /*
  * inotify.c: notification queues.
  *
- * update_lock serialises adding and removing watches; lock (RANK_OBJECT, nested inside the inode's list lock
- * when an event comes) guards the queue and the marks. A mark whose inode went, or that was IN_ONESHOT, is
- * only marked dead by the event, because watches may not be removed there; the next call frees it.
+ * update_lock serialises adding and removing watches; lock (RANK_OBJECT, nested inside the inode's
+ * list lock when an event comes) guards the queue and the marks. A mark whose inode went, or that
+ * was IN_ONESHOT, is only marked dead by the event, because watches may not be removed there; the
+ * next call frees it.
  */
 #include "sentry/fs/anon/inotify.h"
 
@@ -180,8 +181,7 @@ static void sweep_dead(struct inotify *inotify)
     }
     mutex_lock(&inotify->update_lock);
     mutex_lock(&inotify->lock);
-    RB_FOREACH_SAFE(mark, inotify_marks, &inotify->marks, next)
-    {
+    RB_FOREACH_SAFE (mark, inotify_marks, &inotify->marks, next) {
         if (mark->dead) {
             RB_REMOVE(inotify_marks, &inotify->marks, mark);
             mark->next_dead = dead;
@@ -292,8 +292,8 @@ int inotify_add(struct file *file, const struct path *path, uint32_t mask)
     sweep_dead(inotify);
     mutex_lock(&inotify->update_lock);
     inode_watch_for_each(inode, find_mine, &context);
-    result = context.found ? mark_update(inotify, context.found, mask)
-                           : mark_new(inotify, inode, mask);
+    result =
+        context.found ? mark_update(inotify, context.found, mask) : mark_new(inotify, inode, mask);
     mutex_unlock(&inotify->update_lock);
     return result;
 }
@@ -402,8 +402,7 @@ static long inotify_ioctl(struct file *file, unsigned command, uint64_t argument
         return -ENOTTY;
     }
     mutex_lock(&inotify->lock);
-    TAILQ_FOREACH(event, &inotify->events, link)
-    {
+    TAILQ_FOREACH (event, &inotify->events, link) {
         count += (int)event_size(event);
     }
     mutex_unlock(&inotify->lock);
@@ -445,8 +444,7 @@ static void inotify_show_fdinfo(struct file *file, struct text *text)
     struct inotify *inotify = file->private_data;
     struct inotify_mark *mark;
     mutex_lock(&inotify->lock);
-    RB_FOREACH(mark, inotify_marks, &inotify->marks)
-    {
+    RB_FOREACH (mark, inotify_marks, &inotify->marks) {
         text_printf(text, "inotify wd:%x ino:%llx sdev:%llx mask:%x ignored_mask:0\n",
                     (unsigned)mark->wd, (unsigned long long)mark->inode->ino,
                     (unsigned long long)mark->inode->super->dev, mark->wanted & IN_ALL_EVENTS);

@@ -11,8 +11,8 @@ struct path;
 /* flags: O_NONBLOCK. -EMFILE: too many instances. */
 int inotify_new(unsigned flags, struct file **ret_file) must_check;
 /*
- * inotify_add_watch(2) on the object at path; IN_ONLYDIR and IN_DONT_FOLLOW were honoured by the walk.
- * Returns the watch descriptor; EINVAL: not an inotify file, or no event in mask; EACCES: not
+ * inotify_add_watch(2) on the object at path; IN_ONLYDIR and IN_DONT_FOLLOW were honoured by the
+ * walk. Returns the watch descriptor; EINVAL: not an inotify file, or no event in mask; EACCES: not
  * readable; EEXIST: IN_MASK_CREATE; ENOSPC: too many watches.
  */
 int inotify_add(struct file *file, const struct path *path, uint32_t mask) must_check;

@@ -1,9 +1,9 @@
 /*
  * pipe.c: the ring of a pipe, and the file operations of its ends.
  *
- * All of the state is under pipe->lock; guest memory is copied under it (allowed below RANK_SERVICE).
- * Nothing sleeps: a full or empty pipe answers -EAGAIN or a short count. Memory is allocated when bytes are
- * written and freed when they were read, but for one spare page.
+ * All of the state is under pipe->lock; guest memory is copied under it (allowed below
+ * RANK_SERVICE). Nothing sleeps: a full or empty pipe answers -EAGAIN or a short count. Memory is
+ * allocated when bytes are written and freed when they were read, but for one spare page.
  */
 #include "sentry/fs/anon/pipe.h"
 
@@ -291,8 +291,7 @@ long pipe_ioctl(struct file *file, unsigned command, uint64_t argument)
         return -ENOTTY;
     }
     mutex_lock(&pipe->lock);
-    TAILQ_FOREACH(chunk, &pipe->chunks, link)
-    {
+    TAILQ_FOREACH (chunk, &pipe->chunks, link) {
         count += (int)chunk->length;
     }
     mutex_unlock(&pipe->lock);
@@ -322,8 +321,8 @@ void pipe_release(struct file *file)
     }
     mutex_unlock(&pipe->lock);
     if (alone) {
-        wait_queue_wake(&pipe->queue, EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM | EPOLLERR |
-                                          EPOLLHUP);
+        wait_queue_wake(&pipe->queue,
+                        EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM | EPOLLERR | EPOLLHUP);
     }
     pipe_unref(pipe);
     free(end);
@@ -350,10 +349,10 @@ static int end_new(struct pipe *pipe, struct file *peer, unsigned mode, unsigned
     end->pipe = pipe;
     end->mode = mode;
     end->seen_writers = UINT64_MAX;
-    int result = peer ? file_new(peer->inode, NULL, &pipe_file_ops, mode | FILE_STREAM, flags, end,
-                                 ret_file)
-                      : file_new_anon(&pipe_file_ops, S_IFIFO | 0600, mode | FILE_STREAM, flags,
-                                      end, ret_file);
+    int result =
+        peer ? file_new(peer->inode, NULL, &pipe_file_ops, mode | FILE_STREAM, flags, end, ret_file)
+             : file_new_anon(&pipe_file_ops, S_IFIFO | 0600, mode | FILE_STREAM, flags, end,
+                             ret_file);
     if (result != 0) {
         free(end);
         return result;
@@ -421,7 +420,8 @@ int pipe_set_size(struct file *file, uint64_t size)
     bool wake = false;
     mutex_lock(&pipe->lock);
     if (slots > pipe->capacity && slots * (uint64_t)PIPE_PAGE > PIPE_MAX_BYTES) {
-        /* DIFFERS: root may go beyond pipe-max-size on Linux; here the bound protects the sentry. */
+        /* DIFFERS: root may go beyond pipe-max-size on Linux; here the bound protects the sentry.
+         */
         result = -EPERM;
     } else if (pipe->used > slots) {
         result = -EBUSY;

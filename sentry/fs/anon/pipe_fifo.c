@@ -1,6 +1,6 @@
 /*
- * pipe_fifo.c: named pipes, and pipes opened again through /proc/PID/fd. inode->bound holds a reference to
- * the pipe, made at the first open or by pipe_new.
+ * pipe_fifo.c: named pipes, and pipes opened again through /proc/PID/fd. inode->bound holds a
+ * reference to the pipe, made at the first open or by pipe_new.
  *
  * Open never sleeps: it counts the end in at once, and open_wait tells when the other end has come.
  * Source: fifo(7), Linux fs/pipe.c fifo_open.
@@ -46,7 +46,8 @@ static int fifo_open(struct inode *inode, struct file *file)
     end->pipe = pipe;
     end->mode = file->mode & (FILE_READ | FILE_WRITE);
     mutex_lock(&pipe->lock);
-    if (write && !read && pipe->readers == 0 && !pipe->anonymous && (atomic_load(&file->flags) & O_NONBLOCK)) {
+    if (write && !read && pipe->readers == 0 && !pipe->anonymous &&
+        (atomic_load(&file->flags) & O_NONBLOCK)) {
         mutex_unlock(&pipe->lock);
         free(end);
         return -ENXIO;

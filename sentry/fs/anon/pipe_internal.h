@@ -42,8 +42,8 @@ struct pipe {
     uint32_t detached;        /* splices that hold chunks taken off the ring */
     uint32_t readers, writers;
     uint64_t reader_opens, writer_opens; /* fifo: opens so far */
-    bool anonymous;           /* made by pipe(2): opening it again through /proc never waits */
-    bool polled;              /* somebody polls: each write wakes, for edge-triggered epoll */
+    bool anonymous; /* made by pipe(2): opening it again through /proc never waits */
+    bool polled;    /* somebody polls: each write wakes, for edge-triggered epoll */
 };
 
 struct pipe *pipe_alloc(void) must_check;
@@ -63,8 +63,8 @@ int pipe_broken(void) must_check;
 /* What one file holds of the pipe: file->private_data. */
 struct pipe_end {
     struct pipe *pipe;
-    unsigned mode;        /* FILE_READ | FILE_WRITE as counted; 0: not counted yet */
-    uint64_t seen_writers; /* fifo: writer_opens at open; no HUP before it changes */
+    unsigned mode;                       /* FILE_READ | FILE_WRITE as counted; 0: not counted yet */
+    uint64_t seen_writers;               /* fifo: writer_opens at open; no HUP before it changes */
     uint64_t wait_readers, wait_writers; /* open_wait: counts when the open began */
 };
 

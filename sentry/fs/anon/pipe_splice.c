@@ -1,8 +1,8 @@
 /*
  * pipe_splice.c: moving bytes between pipes and files through kernel memory, for splice and tee.
  *
- * The other file is read or written without the pipe's lock (its locks rank lower): slots are reserved, or
- * chunks taken off the ring, before; what could not be written goes back to the front.
+ * The other file is read or written without the pipe's lock (its locks rank lower): slots are
+ * reserved, or chunks taken off the ring, before; what could not be written goes back to the front.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
  * timerfd.c: timers as files.
  *
- * Expirations are derived from the clock whenever somebody looks (lock held), so the timer callback only
- * wakes; it takes timer->lock (RANK_OBJECT), which is why nobody cancels under that lock. As on Linux an
- * interval timer is armed again only when it was read, so an unread one wakes once.
+ * Expirations are derived from the clock whenever somebody looks (lock held), so the timer callback
+ * only wakes; it takes timer->lock (RANK_OBJECT), which is why nobody cancels under that lock. As
+ * on Linux an interval timer is armed again only when it was read, so an unread one wakes once.
  */
 #include "sentry/fs/anon/timerfd.h"
 
@@ -23,9 +23,9 @@
 #include "sentry/mm/uio.h"
 #include "sentry/vfs/file.h"
 
-#define SET_TICKS   _IOW('T', 0, uint64_t) /* TFD_IOC_SET_TICKS */
-#define STEP_SLOP   1000000                /* ns between two clock reads that is no clock step */
-#define CHECK_NS    NSEC_PER_SEC           /* how often a cancellable timer looks for steps */
+#define SET_TICKS _IOW('T', 0, uint64_t) /* TFD_IOC_SET_TICKS */
+#define STEP_SLOP 1000000                /* ns between two clock reads that is no clock step */
+#define CHECK_NS  NSEC_PER_SEC           /* how often a cancellable timer looks for steps */
 
 struct timerfd {
     struct mutex lock;
@@ -249,8 +249,8 @@ static void timerfd_show_fdinfo(struct file *file, struct text *text)
     text_printf(text,
                 "clockid: %d\nticks: %llu\nsettime flags: 0%o\nit_value: (%llu, %llu)\n"
                 "it_interval: (%llu, %llu)\n",
-                timer->shown_clock, (unsigned long long)timer->ticks, (unsigned)timer->settime_flags,
-                (unsigned long long)value.it_value.tv_sec,
+                timer->shown_clock, (unsigned long long)timer->ticks,
+                (unsigned)timer->settime_flags, (unsigned long long)value.it_value.tv_sec,
                 (unsigned long long)value.it_value.tv_nsec,
                 (unsigned long long)value.it_interval.tv_sec,
                 (unsigned long long)value.it_interval.tv_nsec);
@@ -321,7 +321,7 @@ static uint64_t to_ns(const struct timespec *time)
 }
 
 int timerfd_set_time(struct file *file, int flags, const struct itimerspec *value,
-                    struct itimerspec *ret_old)
+                     struct itimerspec *ret_old)
 {
     if ((flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)) != 0 ||
         !time_is_valid(&value->it_value) || !time_is_valid(&value->it_interval) ||
@@ -336,16 +336,15 @@ int timerfd_set_time(struct file *file, int flags, const struct itimerspec *valu
     }
     bool cancellable = (flags & TFD_TIMER_CANCEL_ON_SET) && (flags & TFD_TIMER_ABSTIME) &&
                        timer->clock == CLOCK_REALTIME;
-    timer->settime_flags =
-        cancellable ? flags : flags & ~TFD_TIMER_CANCEL_ON_SET;
+    timer->settime_flags = cancellable ? flags : flags & ~TFD_TIMER_CANCEL_ON_SET;
     timer->armed = when != 0;
     timer->expired = timer->cancelled = false;
     timer->ticks = 0;
     timer->interval_ns = to_ns(&value->it_interval);
     timer->real_offset_ns = real_offset();
-    timer->expires_ns =
-        (flags & TFD_TIMER_ABSTIME) ? when : min_of(ns_add(clock_ns(timer->clock), when),
-                                                    (uint64_t)INT64_MAX);
+    timer->expires_ns = (flags & TFD_TIMER_ABSTIME)
+                            ? when
+                            : min_of(ns_add(clock_ns(timer->clock), when), (uint64_t)INT64_MAX);
     if (timer->armed) {
         host_arm_locked(timer);
         if (cancellable) {

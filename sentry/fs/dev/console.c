@@ -1,8 +1,9 @@
 /*
- * console.c: the sandbox's own terminal on a host terminal: pair 0, whose master is two sentry threads.
+ * console.c: the sandbox's own terminal on a host terminal: pair 0, whose master is two sentry
+ * threads.
  *
- * The input thread reads the host and types; the output thread writes what the line discipline gives.
- * They block on the host and on the master's wait queue only, never with a lock held.
+ * The input thread reads the host and types; the output thread writes what the line discipline
+ * gives. They block on the host and on the master's wait queue only, never with a lock held.
  */
 #include <errno.h>
 #include <fcntl.h>

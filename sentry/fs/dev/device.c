@@ -37,8 +37,8 @@ static const struct device devices[] = {
 };
 
 static const char *const links[][2] = {
-    {"/dev/fd", "/proc/self/fd"},         {"/dev/stdin", "/proc/self/fd/0"},
-    {"/dev/stdout", "/proc/self/fd/1"},   {"/dev/stderr", "/proc/self/fd/2"},
+    {"/dev/fd", "/proc/self/fd"},       {"/dev/stdin", "/proc/self/fd/0"},
+    {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"},
     {"/dev/ptmx", "pts/ptmx"},
 };
 
@@ -84,8 +84,8 @@ int device_populate(void)
             continue;
         }
         snprintf(path, sizeof(path), "/dev/%s", device->name);
-        result = vfs_mknod(NULL, path, S_IFCHR | device->mode,
-                           makedev(device->major, device->minor));
+        result =
+            vfs_mknod(NULL, path, S_IFCHR | device->mode, makedev(device->major, device->minor));
         if (result != 0 && result != -EEXIST) {
             return result;
         }

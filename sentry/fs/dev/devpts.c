@@ -1,8 +1,8 @@
 /*
  * devpts.c: /dev/pts: one node per pair whose master is open, and ptmx.
  *
- * The nodes' inodes belong to the pairs, so attributes last as long as the terminal. There is one set of
- * pairs, hence one super for all mounts.
+ * The nodes' inodes belong to the pairs, so attributes last as long as the terminal. There is one
+ * set of pairs, hence one super for all mounts.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /*
  * host_stream.c: guest files on inherited host fds.
  *
- * Readiness is asked of the host (poll, RWF_NOWAIT, MSG_DONTWAIT). A host epoll set with EPOLLONESHOT
- * entries is armed only while a guest thread could be waiting; its thread turns events into wake-ups
- * of the stream's wait queue, after which the guest's wait loop asks the host again.
+ * Readiness is asked of the host (poll, RWF_NOWAIT, MSG_DONTWAIT). A host epoll set with
+ * EPOLLONESHOT entries is armed only while a guest thread could be waiting; its thread turns events
+ * into wake-ups of the stream's wait queue, after which the guest's wait loop asks the host again.
  * streams_lock guards the list of streams and the start of the poller.
  */
 #include "sentry/fs/dev/host_stream.h"
@@ -25,15 +25,15 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
 
-#define STREAM_CHUNK   65536
-#define POLL_BITS      (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM)
-#define POLLER_STACK   (64 * 1024)
+#define STREAM_CHUNK 65536
+#define POLL_BITS    (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM)
+#define POLLER_STACK (64 * 1024)
 
 struct host_stream {
     struct inode inode;
     unsigned access; /* FILE_READ | FILE_WRITE as the host fd has them; fixed */
     int fd;
-    bool no_wait;        /* RWF_NOWAIT works; under the C11 rules of a lone flag: racy but monotonic */
+    bool no_wait; /* RWF_NOWAIT works; under the C11 rules of a lone flag: racy but monotonic */
     struct wait_queue queue;
     struct host_stream *next; /* under streams_lock */
     uint64_t host_dev, host_ino;
@@ -472,8 +472,8 @@ static void stream_free(struct inode *inode)
     free(stream);
 }
 
-/* Opening /dev/stdout or /proc/self/fd/N: another guest file on the same host fd. DIFFERS: a regular file
- * keeps one position for all of them and is not truncated. */
+/* Opening /dev/stdout or /proc/self/fd/N: another guest file on the same host fd. DIFFERS: a
+ * regular file keeps one position for all of them and is not truncated. */
 static int stream_open(struct inode *inode, struct file *file)
 {
     struct host_stream *stream = container_of(inode, struct host_stream, inode);
@@ -541,8 +541,9 @@ int host_stream_new(int host_fd, struct file **ret_file)
     pthread_mutex_unlock(&streams_lock);
 
     int access = host_flags & O_ACCMODE;
-    unsigned mode = access == O_RDONLY ? FILE_READ : access == O_WRONLY ? FILE_WRITE
-                                                                        : FILE_READ | FILE_WRITE;
+    unsigned mode = access == O_RDONLY   ? FILE_READ
+                    : access == O_WRONLY ? FILE_WRITE
+                                         : FILE_READ | FILE_WRITE;
     bool regular = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
     stream->access = mode;
     mode |= FILE_NO_WRITE_COUNT | (unsigned)(regular ? FILE_OWN_POSITION : FILE_STREAM);

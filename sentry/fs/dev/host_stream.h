@@ -1,10 +1,11 @@
 /*
  * host_stream.h: the sandbox's inherited standard input, output and error as guest files.
  *
- * A host fd may be shared with processes outside the sandbox, so its O_NONBLOCK is never changed and
- * its position is the host's: reads, writes and lseek act on the host fd as the native program would.
- * Pipes, sockets and devices never block a sentry thread for long: one poller thread, started when
- * somebody first waits, watches all of them. SIGPIPE must be ignored in the sentry process.
+ * A host fd may be shared with processes outside the sandbox, so its O_NONBLOCK is never changed
+ * and its position is the host's: reads, writes and lseek act on the host fd as the native program
+ * would. Pipes, sockets and devices never block a sentry thread for long: one poller thread,
+ * started when somebody first waits, watches all of them. SIGPIPE must be ignored in the sentry
+ * process.
  */
 #pragma once
 

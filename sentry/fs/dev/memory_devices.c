@@ -116,7 +116,6 @@ static long random_ioctl(struct file *file, unsigned command, uint64_t argument)
 const struct file_ops null_file_ops = {.read = null_read, .write = null_write, .seek = null_seek};
 const struct file_ops zero_file_ops = {
     .read = zero_read, .write = null_write, .seek = null_seek, .mmap = zero_mmap};
-const struct file_ops full_file_ops = {
-    .read = zero_read, .write = full_write, .seek = null_seek};
+const struct file_ops full_file_ops = {.read = zero_read, .write = full_write, .seek = null_seek};
 const struct file_ops random_file_ops = {
     .read = random_read, .write = random_write, .seek = null_seek, .ioctl = random_ioctl};

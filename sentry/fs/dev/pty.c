@@ -1,8 +1,8 @@
 /*
  * pty.c: pseudo-terminal pairs: their table, the master's file, and /dev/tty, /dev/console.
  *
- * pairs_lock guards the table; it is innermost but for reference counts. The table's reference keeps
- * a pair until its master closes.
+ * pairs_lock guards the table; it is innermost but for reference counts. The table's reference
+ * keeps a pair until its master closes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,9 +63,19 @@ static const struct tty_termios default_termios = {
     .oflag = OPOST | ONLCR,
     .cflag = B38400 | CS8 | CREAD,
     .lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-    .cc = {[VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4, [VMIN] = 1,
-           [VSTART] = 17, [VSTOP] = 19, [VSUSP] = 26, [VREPRINT] = 18, [VDISCARD] = 15,
-           [VWERASE] = 23, [VLNEXT] = 22},
+    .cc = {[VINTR] = 3,
+           [VQUIT] = 28,
+           [VERASE] = 127,
+           [VKILL] = 21,
+           [VEOF] = 4,
+           [VMIN] = 1,
+           [VSTART] = 17,
+           [VSTOP] = 19,
+           [VSUSP] = 26,
+           [VREPRINT] = 18,
+           [VDISCARD] = 15,
+           [VWERASE] = 23,
+           [VLNEXT] = 22},
     .ispeed = 38400,
     .ospeed = 38400,
 };

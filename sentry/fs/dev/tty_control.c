@@ -1,5 +1,6 @@
 /*
- * tty_control.c: controlling terminals, background access, hang-up. Linux: drivers/tty/tty_jobctrl.c.
+ * tty_control.c: controlling terminals, background access, hang-up. Linux:
+ * drivers/tty/tty_jobctrl.c.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -12,8 +13,7 @@
 
 struct tty_hooks tty_hooks;
 
-#define WAKE_ALL                                                                                   \
-    (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+#define WAKE_ALL (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 static int caller_session(void)
 {

@@ -1,6 +1,7 @@
 /*
- * tty_hooks.h: what terminals ask of the kernel layer, about the calling task unless said. tty_job.c fills
- * it from sentry/kernel; unit tests put their own there. All may be called under a tty's lock.
+ * tty_hooks.h: what terminals ask of the kernel layer, about the calling task unless said.
+ * tty_job.c fills it from sentry/kernel; unit tests put their own there. All may be called under a
+ * tty's lock.
  */
 #pragma once
 

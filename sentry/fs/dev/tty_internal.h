@@ -1,12 +1,13 @@
 /*
  * tty_internal.h: a terminal pair, shared by the tty files.
  *
- * tty_line.c: input characters to lines (n_tty). tty_output.c: output processing and echo. tty_file.c: the
- * slave's file. tty_ioctl.c: both ends' ioctls. tty_control.c: controlling terminals, background access,
- * hang-up. pty.c: pairs and the master's file. devpts.c: names. tty_job.c: the kernel's side.
+ * tty_line.c: input characters to lines (n_tty). tty_output.c: output processing and echo.
+ * tty_file.c: the slave's file. tty_ioctl.c: both ends' ioctls. tty_control.c: controlling
+ * terminals, background access, hang-up. pty.c: pairs and the master's file. devpts.c: names.
+ * tty_job.c: the kernel's side.
  *
- * tty->lock (RANK_TTY) guards the pair. Signals are sent under it (RANK_KERNEL is inner); wait queues are
- * woken after it is released or under it (inner too).
+ * tty->lock (RANK_TTY) guards the pair. Signals are sent under it (RANK_KERNEL is inner); wait
+ * queues are woken after it is released or under it (inner too).
  */
 #pragma once
 
@@ -58,7 +59,7 @@ struct tty {
     uint8_t line_ends[TTY_INPUT_SIZE / 8];
     size_t read_head, read_tail, canon_head, line_start;
     bool lnext, erasing, push;
-    struct timer read_timer; /* VTIME */
+    struct timer read_timer;        /* VTIME */
     bool read_timing, read_expired; /* the timer runs; it ran out */
 
     /* output: for the master to read */
@@ -99,7 +100,7 @@ size_t tty_output_room_locked(const struct tty *tty);
 bool tty_output_put_locked(struct tty *tty, const void *data, size_t length, bool echo);
 /* One byte with OPOST processing. False: no room. */
 bool tty_output_char_locked(struct tty *tty, uint8_t c, bool echo);
-void tty_echo_locked(struct tty *tty, uint8_t c);     /* ^X for control characters */
+void tty_echo_locked(struct tty *tty, uint8_t c); /* ^X for control characters */
 void tty_echo_raw_locked(struct tty *tty, uint8_t c);
 size_t tty_output_take_locked(struct tty *tty, void *data, size_t length);
 void tty_output_flush_locked(struct tty *tty);
@@ -110,10 +111,11 @@ void tty_start_locked(struct tty *tty);
 extern const struct file_ops tty_slave_ops;
 /* One open slave file. */
 struct tty_slave {
-    struct tty *tty; /* reference */
+    struct tty *tty;  /* reference */
     uint64_t hangups; /* tty->hangups at open */
 };
-/* Opens tty's slave into file; controlling: may become the caller's terminal. Takes no reference. */
+/* Opens tty's slave into file; controlling: may become the caller's terminal. Takes no reference.
+ */
 int tty_slave_open(struct tty *tty, struct file *file, bool controlling) must_check;
 
 /* tty_control.c */

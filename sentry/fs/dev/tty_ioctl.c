@@ -42,10 +42,10 @@ static long put_int(uint64_t address, int value)
 static const struct {
     uint32_t code, speed;
 } speeds[] = {
-    {B0, 0},           {B50, 50},         {B75, 75},         {B110, 110},       {B134, 134},
-    {B150, 150},       {B200, 200},       {B300, 300},       {B600, 600},       {B1200, 1200},
-    {B1800, 1800},     {B2400, 2400},     {B4800, 4800},     {B9600, 9600},     {B19200, 19200},
-    {B38400, 38400},   {B57600, 57600},   {B115200, 115200}, {B230400, 230400}, {B460800, 460800},
+    {B0, 0},           {B50, 50},         {B75, 75},         {B110, 110},         {B134, 134},
+    {B150, 150},       {B200, 200},       {B300, 300},       {B600, 600},         {B1200, 1200},
+    {B1800, 1800},     {B2400, 2400},     {B4800, 4800},     {B9600, 9600},       {B19200, 19200},
+    {B38400, 38400},   {B57600, 57600},   {B115200, 115200}, {B230400, 230400},   {B460800, 460800},
     {B500000, 500000}, {B576000, 576000}, {B921600, 921600}, {B1000000, 1000000},
 };
 
@@ -110,8 +110,9 @@ static long termios_in(const struct tty_termios *now, enum termios_layout layout
         return result;
     }
     struct termios2 full = {.c_ispeed = now->ispeed, .c_ospeed = now->ospeed};
-    long result = copy_in(argument, &full, layout == LAYOUT_TERMIOS2 ? sizeof(struct termios2)
-                                                                    : sizeof(struct termios));
+    long result =
+        copy_in(argument, &full,
+                layout == LAYOUT_TERMIOS2 ? sizeof(struct termios2) : sizeof(struct termios));
     if (result == 0) {
         ret->iflag = full.c_iflag;
         ret->oflag = full.c_oflag;
@@ -137,7 +138,7 @@ static void packet_flow_locked(struct tty *tty, const struct tty_termios *old)
     bool is = (now->iflag & IXON) && now->cc[VSTOP] == 19 && now->cc[VSTART] == 17;
     uint8_t status = 0;
     if (was != is) {
-        tty->packet_status &= (uint8_t)~(TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
+        tty->packet_status &= (uint8_t) ~(TIOCPKT_DOSTOP | TIOCPKT_NOSTOP);
         status = is ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP;
     }
     if ((old->lflag & EXTPROC) || (now->lflag & EXTPROC)) {
@@ -305,10 +306,11 @@ static long open_peer(struct tty *tty, uint64_t argument)
     if (result != 0) {
         /* /dev/pts is not where it should be: a file without a name. */
         unsigned access = flags & O_ACCMODE;
-        unsigned mode = access == O_RDONLY ? FILE_READ : access == O_WRONLY ? FILE_WRITE
-                                                                          : FILE_READ | FILE_WRITE;
-        result = file_new(tty->inode, NULL, NULL, mode | FILE_STREAM,
-                          flags & ~(unsigned)O_CLOEXEC, NULL, &file);
+        unsigned mode = access == O_RDONLY   ? FILE_READ
+                        : access == O_WRONLY ? FILE_WRITE
+                                             : FILE_READ | FILE_WRITE;
+        result = file_new(tty->inode, NULL, NULL, mode | FILE_STREAM, flags & ~(unsigned)O_CLOEXEC,
+                          NULL, &file);
         if (result != 0) {
             return result;
         }

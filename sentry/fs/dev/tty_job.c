@@ -78,8 +78,7 @@ static void hook_take_session(struct tty *tty)
 static struct session *group_session_locked(int pgid)
 {
     struct process *process;
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process->pgid == pgid && process->state != PROCESS_REAPED) {
             return process->session;
         }
@@ -92,8 +91,7 @@ static bool hook_drop_session(int sid, struct tty *tty)
     struct process *process;
     bool had = false;
     mutex_lock(&kernel_lock);
-    TAILQ_FOREACH(process, &all_processes, all_link)
-    {
+    TAILQ_FOREACH (process, &all_processes, all_link) {
         if (process->session->sid == sid && process->session->tty == tty) {
             process->session->tty = NULL;
             had = true;
@@ -161,8 +159,8 @@ static int foreground_group(struct tty *tty)
     return group != 0 ? group : -1;
 }
 
-/* The kernel read the pointer under kernel_lock and let go of it: a master that closes meanwhile may
- * have freed the pair, after a hang-up that did all of this. */
+/* The kernel read the pointer under kernel_lock and let go of it: a master that closes meanwhile
+ * may have freed the pair, after a hang-up that did all of this. */
 static void leader_gone(struct tty *tty, bool exiting)
 {
     struct tty *alive = pty_ref_if_alive(tty);
@@ -179,7 +177,7 @@ void tty_init(void)
         .group = hook_group,
         .is_leader = hook_is_leader,
         .session_tty = hook_session_tty,
-    .give_up = hook_give_up,
+        .give_up = hook_give_up,
         .take_session = hook_take_session,
         .drop_session = hook_drop_session,
         .group_session = hook_group_session,

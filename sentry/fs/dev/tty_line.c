@@ -1,9 +1,10 @@
 /*
- * tty_line.c: the line discipline: typed characters become lines, signals and echo; reads take them.
+ * tty_line.c: the line discipline: typed characters become lines, signals and echo; reads take
+ * them.
  *
- * input is a ring indexed by counters that only grow (modulo the size). line_ends marks the positions
- * that end a line; an end-of-file character is stored as a marked DISABLED byte. Source: Linux
- * drivers/tty/n_tty.c, whose function names the comments give.
+ * input is a ring indexed by counters that only grow (modulo the size). line_ends marks the
+ * positions that end a line; an end-of-file character is stored as a marked DISABLED byte. Source:
+ * Linux drivers/tty/n_tty.c, whose function names the comments give.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -33,8 +34,8 @@ static void set_line_end(struct tty *tty, size_t position, bool on)
 {
     size_t i = position % TTY_INPUT_SIZE;
     uint8_t bit = (uint8_t)(1U << (i % 8));
-    tty->line_ends[i / 8] = (uint8_t)(on ? tty->line_ends[i / 8] | bit
-                                         : tty->line_ends[i / 8] & ~bit);
+    tty->line_ends[i / 8] =
+        (uint8_t)(on ? tty->line_ends[i / 8] | bit : tty->line_ends[i / 8] & ~bit);
 }
 
 static size_t count_of(const struct tty *tty)
@@ -561,8 +562,8 @@ static ssize_t read_raw(struct tty *tty, struct uio *uio)
 ssize_t tty_input_read_locked(struct tty *tty, struct uio *uio)
 {
     bool was_full = tty_input_room_locked(tty) == 0;
-    ssize_t count = L_FLAG(tty, ICANON) && !L_FLAG(tty, EXTPROC) ? read_line(tty, uio)
-                                                                 : read_raw(tty, uio);
+    ssize_t count =
+        L_FLAG(tty, ICANON) && !L_FLAG(tty, EXTPROC) ? read_line(tty, uio) : read_raw(tty, uio);
     if (was_full && tty_input_room_locked(tty) > 0) {
         pty_wake_master(tty, EPOLLOUT | EPOLLWRNORM);
     }
