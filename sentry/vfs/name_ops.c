@@ -61,6 +61,9 @@ int name_may_create(struct inode *dir)
 
 int name_may_delete(struct inode *dir, struct inode *victim, bool directory)
 {
+    if (dir->super->no_new_names && dir != dir->super->root) {
+        return -EPERM; /* Linux: directories of processes in /proc are immutable (S_IMMUTABLE) */
+    }
     int error = inode_permission(dir, MAY_WRITE | MAY_EXEC);
     if (error == 0) {
         error = check_sticky(dir, victim);
