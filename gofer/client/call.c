@@ -56,7 +56,7 @@ void gofer_call_break(struct gofer_client *client, const char *why)
 {
     if (!client->broken) {
         client->broken = true;
-        log_error("gofer: %s; host files are gone", why);
+        log_notice("gofer: %s; host files are gone", why); /* the launcher reports the end */
         close(client->fd);
         client->fd = -1;
     }

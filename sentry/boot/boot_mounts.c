@@ -253,6 +253,11 @@ int boot_mounts(const struct sentry_config *config, char *text, size_t text_size
     return 0;
 }
 
+bool boot_gofer_lost(void)
+{
+    return client && gofer_client_broken(client);
+}
+
 bool boot_has_changes(void)
 {
     return cow_count > 0;

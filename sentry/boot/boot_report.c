@@ -118,7 +118,13 @@ static void check_leaks(void)
 void boot_finish(const struct sentry_config *config, int wait_status)
 {
     check_leaks();
-    ignore_result(control_send_simple(config->control_fd, CONTROL_EXITED, wait_status, NULL, NULL));
+    if (boot_gofer_lost()) {
+        ignore_result(control_send_simple(config->control_fd, CONTROL_FAILED, EIO, NULL,
+                                          "the gofer ended unexpectedly"));
+    } else {
+        ignore_result(
+            control_send_simple(config->control_fd, CONTROL_EXITED, wait_status, NULL, NULL));
+    }
     if (config->report_changes && boot_has_changes()) {
         kill_all();
         boot_send_changes(config);

@@ -12,6 +12,8 @@ struct file;
 int boot_mounts(const struct sentry_config *config, char *text, size_t text_size) must_check;
 /* Calls fn for every change under the cow mounts; see boot_report. */
 void boot_send_changes(const struct sentry_config *config);
+/* True when the gofer has gone: what the guest did since then proves nothing. */
+bool boot_gofer_lost(void);
 /* True when some cow mount exists. */
 bool boot_has_changes(void);
 
