@@ -68,6 +68,11 @@ run_ctest() {
 configure() {
     cmake -G Ninja -S . -B "$1" "${@:2}" >/dev/null && ninja -C "$1"
 }
+# The product and the fuzz targets; guest programs are gcc's.
+build_clang() {
+    cmake -G Ninja -S . -B build-clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug >/dev/null &&
+        ninja -C build-clang stockade fuzz_gofer_wire fuzz_policy
+}
 # as_user COMMAND...: as an ordinary user without capabilities; binaries and guests must be readable.
 as_user() {
     setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all env HOME=/tmp "$@"
@@ -124,8 +129,7 @@ if [ "$quick" = no ]; then
     part "unit tests, ASan and UBSan" run_ctest build-asan -R '^(unit|gofer)'
     part "guests inside, ASan and UBSan" tests/guests --dir "$guests" --stockade build-asan/stockade
     if command -v clang >/dev/null; then
-        part "build with clang, and fuzz targets" configure build-clang -DCMAKE_C_COMPILER=clang \
-            -DCMAKE_BUILD_TYPE=Debug
+        part "build with clang, and fuzz targets" build_clang
         for fuzzer in $(find build-clang/tests/fuzz -maxdepth 1 -type f -perm -u+x 2>/dev/null); do
             part "fuzz: $(basename "$fuzzer")" "$fuzzer" -max_total_time=10 -verbosity=0
         done

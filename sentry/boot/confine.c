@@ -124,7 +124,7 @@ static int allow_ptrace(scmp_filter_ctx filter)
     };
     for (size_t i = 0; i < array_size(requests); i++) {
         int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ptrace), 1,
-                                      SCMP_A0(SCMP_CMP_EQ, requests[i]));
+                                      SCMP_A0(SCMP_CMP_EQ, requests[i], 0));
         if (result != 0) {
             return result;
         }
@@ -156,24 +156,24 @@ static int allow_checked(scmp_filter_ctx filter)
     }
     if (result == 0) {
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+                                  SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
     }
     if (result == 0) {
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
-                                  SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET));
+                                  SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET, 0));
     }
     for (size_t i = 0; result == 0 && i < array_size(ioctls); i++) {
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                                  SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
+                                  SCMP_A1(SCMP_CMP_EQ, ioctls[i], 0));
     }
     for (size_t i = 0; result == 0 && i < array_size(fcntls); i++) {
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                                  SCMP_A1(SCMP_CMP_EQ, (unsigned)fcntls[i]));
+                                  SCMP_A1(SCMP_CMP_EQ, (unsigned)fcntls[i], 0));
     }
     /* fstat by glibc: newfstatat on a descriptor with an empty path. */
     if (result == 0) {
         result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-                                  SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
+                                  SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
     }
     return result;
 }

@@ -287,7 +287,7 @@ static int push_bytes(struct stack_builder *stack, const void *data, size_t leng
 static int map_stack(struct mm *mm, const struct load_request *request, bool executable,
                      uint64_t *ret_top)
 {
-    uint64_t size = min_of(max_of(request->stack_limit, (uint64_t)(256 << 10)), STACK_MAX);
+    uint64_t size = max_of(request->stack_limit, (uint64_t)(256 << 10));
     size = min_of(size, (uint64_t)STACK_MAX) & PAGE_MASK;
     size = page_round_up(max_of(size, request->argv->length + request->envp->length + (128 << 10)));
     uint64_t top =

@@ -133,7 +133,7 @@ struct inode {
     _Atomic uint32_t uid, gid;
     _Atomic uint32_t nlink;
     _Atomic uint64_t size;
-    uint64_t blocks;
+    _Atomic uint64_t blocks;
     struct timespec atime, mtime, ctime, btime;
     _Atomic uint32_t flags; /* INODE_* */
 

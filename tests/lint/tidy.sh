@@ -4,7 +4,7 @@ cd "$(dirname "$0")/../.." || exit 2
 build=${1:-build}
 command -v clang-tidy > /dev/null || { echo "tidy: clang-tidy is not installed; skipped"; exit 77; }
 [ -f "$build/compile_commands.json" ] || { echo "tidy: no $build/compile_commands.json"; exit 2; }
-checks='-*,bugprone-sizeof-*,bugprone-suspicious-*,-bugprone-suspicious-include,bugprone-signed-char-misuse,'
+checks='-*,bugprone-sizeof-*,bugprone-suspicious-*,-bugprone-suspicious-include,-bugprone-sizeof-expression,bugprone-signed-char-misuse,'
 checks=$checks'bugprone-too-small-loop-variable,bugprone-integer-division,bugprone-branch-clone,'
 checks=$checks'-bugprone-branch-clone,bugprone-macro-repeated-side-effects,bugprone-undefined-memory-manipulation,'
 checks=$checks'bugprone-unused-return-value,cert-flp30-c,misc-redundant-expression'
