@@ -290,8 +290,7 @@ static int map_stack(struct mm *mm, const struct load_request *request, bool exe
     uint64_t size = max_of(request->stack_limit, (uint64_t)(256 << 10));
     size = min_of(size, (uint64_t)STACK_MAX) & PAGE_MASK;
     size = page_round_up(max_of(size, request->argv->length + request->envp->length + (128 << 10)));
-    uint64_t top =
-        mm->vdso.vvar != 0 && mm->vdso.vvar > (1ULL << 46) ? mm->vdso.vvar : PLATFORM_GUEST_MAX;
+    uint64_t top = mm->vdso.vvar > (1ULL << 46) ? mm->vdso.vvar : PLATFORM_GUEST_MAX;
     top = (top - PAGE_SIZE - random_pages(1 << 10, request)) & PAGE_MASK;
     struct mm_map_request map = {.addr = top - size,
                                  .length = size,
