@@ -182,7 +182,7 @@ int sentry_boot_run(const struct sentry_config *config)
     bool program_failed = false;
     struct task *task = NULL;
     result = boot_first_task(config, &task, &program_failed, text, sizeof(text));
-    if (result != 0 && program_failed) {
+    if (result != 0 && program_failed && !boot_gofer_lost()) {
         ignore_result(
             control_send_simple(config->control_fd, CONTROL_EXEC_FAILED, -result, NULL, text));
         ignore_result(control_send_simple(config->control_fd, CONTROL_DONE, 0, NULL, NULL));
