@@ -1,6 +1,6 @@
 # packages.sh: what Debian 12 must have. Sourced by the other scripts.
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libseccomp-dev libjansson-dev libbsd-dev
-uthash-dev libcmocka-dev linux-libc-dev python3"
+uthash-dev libcmocka-dev libcapstone-dev libxxhash-dev linux-libc-dev python3"
 TEST_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev busybox-static bash coreutils findutils grep
 sed gawk tar gzip xz-utils zip unzip python3-venv python3-numpy python3-pandas libpython3.11-testsuite
 perl nodejs npm git g++ make golang-go default-jdk-headless sqlite3 redis-server redis-tools tmux
