@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "sentry/fs/anon/async_io.h"
+#include "sentry/fs/anon/dnotify.h"
 #include "sentry/fs/anon/pipe.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/file_lock.h"
@@ -231,15 +232,11 @@ static long owner_command(struct file *file, int command, uint64_t argument)
     }
 }
 
-/* DIFFERS: leases and directory notification (dnotify) are not offered; the errors are those of a
- * file system that refuses them. */
+/* DIFFERS: leases are not offered; the errors are those of a file system that refuses them. */
 static long lease_command(struct file *file, int command, int argument)
 {
     if (command == F_GETLEASE) {
         return F_UNLCK;
-    }
-    if (command == F_NOTIFY) {
-        return S_ISDIR(file->inode->mode) ? -EINVAL : -ENOTDIR;
     }
     return argument == F_UNLCK && S_ISREG(file->inode->mode) ? -EAGAIN : -EINVAL;
 }
@@ -300,8 +297,9 @@ static long file_command(struct task *task, struct file *file, int fd, int comma
         return file_get_seals(file);
     case F_SETLEASE:
     case F_GETLEASE:
-    case F_NOTIFY:
         return lease_command(file, command, (int)argument);
+    case F_NOTIFY:
+        return dnotify_set(file, task->fds, fd, (unsigned)argument);
     default:
         return -EINVAL;
     }

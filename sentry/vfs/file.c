@@ -63,6 +63,7 @@ int file_new(struct inode *inode, const struct path *path, const struct file_ops
     file->id = atomic_fetch_add(&next_file_id, 1);
     atomic_init(&file->epoll_links, NULL);
     atomic_init(&file->async_watch, NULL);
+    atomic_init(&file->dir_watched, false);
     *ret_file = file;
     return 0;
 }
@@ -80,6 +81,9 @@ static void file_free(struct file *file)
     }
     if (atomic_load(&file->async_watch)) {
         vfs_special.async_gone(file);
+    }
+    if (atomic_load(&file->dir_watched)) {
+        vfs_special.dnotify_flush(file, NULL);
     }
     file_locks_release_file(file);
     if ((file->mode & FILE_OPENED) != 0) {
@@ -118,6 +122,9 @@ void file_flush(struct file *file, const void *owner)
     }
     if (owner) {
         file_locks_release_posix(file, owner);
+        if (atomic_load(&file->dir_watched)) {
+            vfs_special.dnotify_flush(file, owner);
+        }
     }
 }
 

@@ -118,6 +118,7 @@ struct file {
     uint64_t id; /* unique in the sandbox: lock owner, epoll key, kcmp */
     _Atomic(struct epoll_links *) epoll_links; /* epoll instances that watch the file */
     _Atomic(struct async_watch *) async_watch; /* O_ASYNC: sends signals */
+    atomic_bool dir_watched;                   /* F_NOTIFY was used: flush tells dnotify */
 };
 
 extern const struct mm_backing_ops file_backing_ops;

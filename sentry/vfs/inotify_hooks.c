@@ -18,7 +18,7 @@
 #define IN_EXCL_UNLINK 0x04000000
 #endif
 
-#define ALL_EVENTS (IN_ALL_EVENTS | IN_UNMOUNT)
+#define ALL_EVENTS (IN_ALL_EVENTS | IN_UNMOUNT | VFS_NOTIFY_RENAME)
 
 struct inotify_watches {
     struct mutex lock;                /* RANK_OBJECT */
@@ -179,6 +179,9 @@ void vfs_notify_rename(struct inode *old_dir, const char *old_name, struct inode
     }
     uint32_t cookie = atomic_fetch_add(&next_cookie, 1);
     uint32_t directory = S_ISDIR(inode_load(child->mode)) ? IN_ISDIR : 0;
+    if (old_dir == new_dir) {
+        notify(old_dir, VFS_NOTIFY_RENAME | directory, cookie, old_name, false);
+    }
     notify(old_dir, IN_MOVED_FROM | directory, cookie, old_name, false);
     notify(new_dir, IN_MOVED_TO | directory, cookie, new_name, false);
     notify(child, IN_MOVE_SELF | directory, 0, NULL, false);

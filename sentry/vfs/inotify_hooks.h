@@ -24,6 +24,10 @@ struct file;
 struct inode;
 struct path;
 
+/* A name changed within the directory; beside IN_MOVED_FROM and IN_MOVED_TO. Never given to guests.
+ */
+#define VFS_NOTIFY_RENAME 0x10000000U
+
 struct inotify_watch {
     TAILQ_ENTRY(inotify_watch) link; /* in the inode's list */
     struct inode *inode; /* set by inode_watch_add; borrowed from the owner's reference */

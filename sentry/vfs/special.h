@@ -36,6 +36,9 @@ struct vfs_special_hooks {
     void (*file_gone)(struct file *file);
     /* The last reference of a file that sends signals (O_ASYNC) is going. */
     void (*async_gone)(struct file *file);
+    /* A descriptor of a file with dir_watched was closed in the table `owner`; NULL: the last
+     * reference is going. */
+    void (*dnotify_flush)(struct file *file, const void *owner);
     vfs_free_bound_fn free_bound; /* called from inode_fini when inode->bound is set */
 };
 extern struct vfs_special_hooks vfs_special;

@@ -94,21 +94,24 @@ static void fill_info(struct notice *notice, int fd, uint32_t events)
     }
 }
 
+/* False: nobody is to be told. */
+static bool address_notice(struct file *file, struct notice *notice)
+{
+    notice->type = __atomic_load_n(&file->owner_type, __ATOMIC_RELAXED);
+    notice->id = __atomic_load_n(&file->owner_id, __ATOMIC_RELAXED);
+    notice->signo = __atomic_load_n(&file->owner_signal, __ATOMIC_RELAXED);
+    if (notice->id == 0) {
+        return false;
+    }
+    notice->cred = cred_ref(file->cred);
+    return true;
+}
+
 static bool take_notice(struct async_watch *watch, struct notice *notice)
 {
     uint32_t events = atomic_exchange(&watch->events, 0);
-    bool found = false;
     mutex_lock(&async_lock);
-    struct file *file = watch->file;
-    if (file) {
-        notice->type = __atomic_load_n(&file->owner_type, __ATOMIC_RELAXED);
-        notice->id = __atomic_load_n(&file->owner_id, __ATOMIC_RELAXED);
-        notice->signo = __atomic_load_n(&file->owner_signal, __ATOMIC_RELAXED);
-        found = notice->id != 0;
-    }
-    if (found) {
-        notice->cred = cred_ref(file->cred);
-    }
+    bool found = watch->file && address_notice(watch->file, notice);
     mutex_unlock(&async_lock);
     if (found) {
         fill_info(notice, watch->fd, events);
@@ -147,6 +150,20 @@ static void send_locked(const struct notice *notice)
             ignore_result(signal_send_process_locked(process, signo, info));
         }
     }
+}
+
+void async_io_send(struct file *file, int fd, int code, uint32_t band)
+{
+    struct notice notice;
+    if (!address_notice(file, &notice)) {
+        return;
+    }
+    fill_info(&notice, fd, band);
+    notice.info.si_code = code;
+    mutex_lock(&kernel_lock);
+    send_locked(&notice);
+    mutex_unlock(&kernel_lock);
+    cred_unref(notice.cred);
 }
 
 static void *worker(void *unused)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "platform/base/compiler.h"
 
@@ -16,3 +17,6 @@ struct file;
  * pipes, sockets nor character devices never send. -ENOMEM, -EAGAIN (no thread).
  */
 int async_io_set(struct file *file, int fd, bool on) must_check;
+/* Sends the file's signal now: code is POLL_MSG and the like, band what si_band says. Takes
+ * kernel_lock. */
+void async_io_send(struct file *file, int fd, int code, uint32_t band);

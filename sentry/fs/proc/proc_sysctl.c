@@ -252,7 +252,8 @@ VALUE(protected_links, "1")
 VALUE(protected_create, "0")
 VALUE(suid_dumpable, "0")
 VALUE(lease_break_time, "45")
-VALUE(leases_enable, "1")
+VALUE(leases_enable, "0")
+VALUE(dir_notify_enable, "1")
 VALUE(mount_max, "100000")
 VALUE(max_user_watches, "65536")
 VALUE(max_user_instances, "128")
@@ -277,6 +278,7 @@ static const struct proc_entry fs_rows[] = {
     ROW_AS("aio-max-nr", aio_max_nr),
     ROW_AS("aio-nr", aio_nr),
     ROW_AS("dentry-state", dentry_state),
+    ROW_AS("dir-notify-enable", dir_notify_enable),
     PROC_DIR("epoll", epoll_rows),
     ROW_AS("file-max", file_max),
     ROW_AS("file-nr", file_nr),
