@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "platform/ptrace/ptrace.h"
+#include "platform/trap/trap.h"
 
 static const struct platform_ops *const engines[] = {
     &ptrace_platform_ops,
+    &trap_platform_ops,
 };
 
 const struct platform_ops *platform_get(size_t index)

@@ -28,9 +28,10 @@
 
 typedef uint64_t guest_addr;
 
-/* Guest mappings lie in [PLATFORM_GUEST_MIN, PLATFORM_GUEST_MAX). Below lives the stub. */
+/* Guest mappings lie in [PLATFORM_GUEST_MIN, PLATFORM_GUEST_MAX). Below lives the stub, above its
+ * threads' areas. */
 #define PLATFORM_GUEST_MIN 0x200000ULL
-#define PLATFORM_GUEST_MAX 0x7ffffffff000ULL
+#define PLATFORM_GUEST_MAX 0x7fffe0000000ULL
 
 struct platform;
 struct address_space;
@@ -112,14 +113,15 @@ struct platform_ops {
      * Copies between guest memory and the caller's buffer. Return the count of bytes copied, which
      * is short when a fault came after some bytes, or -EFAULT when the first byte faulted.
      * copy_out honours page protection; copy_out_force writes through read-only private pages as
-     * ptrace(2) POKE and /proc/pid/mem do.
+     * ptrace(2) POKE and /proc/pid/mem do. prot is the protection of the pages, all of which have
+     * the same.
      */
     ssize_t (*copy_in)(struct address_space *space, guest_addr addr, void *buffer,
                        size_t length) must_check;
     ssize_t (*copy_out)(struct address_space *space, guest_addr addr, const void *buffer,
                         size_t length) must_check;
     ssize_t (*copy_out_force)(struct address_space *space, guest_addr addr, const void *buffer,
-                              size_t length) must_check;
+                              size_t length, int prot) must_check;
 
     /*
      * Threads. thread_new is called by the sentry thread that will run it, and all functions below

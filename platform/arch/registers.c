@@ -49,6 +49,18 @@ uint64_t arch_xstate_features(void)
     return atomic_load(&cached_features);
 }
 
+uint32_t arch_mxcsr_mask(void)
+{
+    struct {
+        unsigned char before[28];
+        uint32_t mxcsr_mask;
+        unsigned char after[480];
+    } __attribute__((aligned(16))) area = {.mxcsr_mask = 0};
+    __asm__ volatile("fxsave64 %0" : "=m"(area));
+    /* Intel SDM: zero means the default mask. */
+    return area.mxcsr_mask != 0 ? area.mxcsr_mask : 0xffbf;
+}
+
 void arch_regs_init(struct arch_regs *regs, uint64_t rip, uint64_t rsp)
 {
     memset(regs, 0, sizeof *regs);

@@ -27,6 +27,8 @@ struct arch_regs {
 
 /* Size of the CPU's XSAVE area for the features enabled in XCR0 (CPUID 0xd). Cached. */
 size_t arch_xstate_size(void);
+/* MXCSR bits that the CPU has (the others must be zero in a state to be loaded). */
+uint32_t arch_mxcsr_mask(void);
 /* XCR0: the features the host enabled. */
 uint64_t arch_xstate_features(void);
 

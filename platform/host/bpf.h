@@ -14,7 +14,7 @@
 
 #include "platform/base/compiler.h"
 
-#define BPF_PROGRAM_MAX 400
+#define BPF_PROGRAM_MAX 640
 
 struct bpf_program {
     struct sock_filter code[BPF_PROGRAM_MAX];

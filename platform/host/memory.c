@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -43,32 +44,58 @@ int host_memfd_create(const char *name, uint64_t size)
     return fd;
 }
 
-int host_memfd_create_image(const char *name, const void *bytes, size_t length)
+/* Writes all pieces, however many the host takes at a time. */
+static int write_pieces(int fd, struct iovec *pieces, size_t count)
+{
+    while (count > 0) {
+        if (pieces->iov_len == 0) {
+            pieces++;
+            count--;
+            continue;
+        }
+        ssize_t done = writev(fd, pieces, count < IOV_MAX ? (int)count : IOV_MAX);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            return done < 0 ? -errno : -EIO;
+        }
+        while (done > 0) {
+            size_t part = min_of((size_t)done, pieces->iov_len);
+            pieces->iov_base = (char *)pieces->iov_base + part;
+            pieces->iov_len -= part;
+            done -= (ssize_t)part;
+            if (pieces->iov_len == 0) {
+                pieces++;
+                count--;
+            }
+        }
+    }
+    return 0;
+}
+
+int host_memfd_create_image_pieces(const char *name, struct iovec *pieces, size_t count)
 {
     int fd = memfd_create_kind(name, MFD_EXEC);
     if (fd < 0) {
         return fd;
     }
-    const char *from = bytes;
-    size_t done = 0;
-    while (done < length) {
-        ssize_t count = write(fd, from + done, length - done);
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
-            int error = count < 0 ? -errno : -EIO;
-            close(fd);
-            return error;
-        }
-        done += (size_t)count;
+    int error = write_pieces(fd, pieces, count);
+    if (!error &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
+        error = -errno;
     }
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
-        int error = -errno;
+    if (error) {
         close(fd);
         return error;
     }
     return fd;
+}
+
+int host_memfd_create_image(const char *name, const void *bytes, size_t length)
+{
+    struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
+    return host_memfd_create_image_pieces(name, &piece, 1);
 }
 
 int host_futex_wait(atomic_uint *word, uint32_t expected, uint64_t timeout_ns)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "platform/base/compiler.h"
 
@@ -16,6 +17,8 @@
 int host_memfd_create(const char *name, uint64_t size) must_check;
 /* A memfd holding a program image: executable where the kernel distinguishes, and sealed. */
 int host_memfd_create_image(const char *name, const void *bytes, size_t length) must_check;
+/* The same from count pieces, one behind the other; the array is used up. */
+int host_memfd_create_image_pieces(const char *name, struct iovec *pieces, size_t count) must_check;
 
 /*
  * Shared futexes. wait returns 0 when woken, -EAGAIN when *word != expected, -EINTR, -ETIMEDOUT;

@@ -133,6 +133,12 @@ static ssize_t ptrace_copy_out(struct address_space *space, guest_addr addr, con
     return stub_copy_out(space->stub, addr, buffer, length);
 }
 
+static ssize_t ptrace_copy_out_force(struct address_space *space, guest_addr addr,
+                                     const void *buffer, size_t length, int prot)
+{
+    return stub_copy_out_force(space->stub, addr, buffer, length, prot);
+}
+
 const struct platform_ops ptrace_platform_ops = {
     .name = "ptrace",
     .probe = ptrace_probe,

@@ -76,9 +76,5 @@ int ptrace_thread_load(struct platform_thread *thread, const struct arch_regs *r
 bool ptrace_fault_describe(struct platform_thread *thread, int signo, const struct arch_regs *regs,
                            struct platform_fault *ret_fault);
 
-/* ptrace_poke.c */
-ssize_t ptrace_copy_out_force(struct address_space *space, guest_addr addr, const void *buffer,
-                              size_t length) must_check;
-
 /* ptrace_probe.c */
 int ptrace_probe(char *reason, size_t reason_size) must_check;

@@ -2,9 +2,9 @@
  * layout.h: where everything in a stub lies, and the pages it shares with the sentry. Included by
  * the stub's assembly too, so the first half is preprocessor text only.
  *
- * All of it is below PLATFORM_GUEST_MIN, so "the address is a guest address" is all that it takes
- * to keep memory requests off the stub. The stub's code holds no secrets and the guest may jump
- * anywhere into it.
+ * Code and request pages are below PLATFORM_GUEST_MIN, so "the address is not below it" is all that
+ * it takes to keep memory requests off them. The areas of guest threads lie above
+ * PLATFORM_GUEST_MAX. The stub's code holds no secrets and the guest may jump anywhere into it.
  */
 #ifndef STUB_LAYOUT_H
 #define STUB_LAYOUT_H
@@ -24,25 +24,71 @@
 #define STUB_AT_EXIT   0x102a0
 #define STUB_AT_DIE    0x102c0
 #define STUB_AT_ATOMIC 0x102e0
-#define STUB_AT_END    0x10300
+/* Guest threads of the trap engine. */
+#define STUB_AT_GUEST_START 0x10300 /* set-up of the thread up to STUB_AT_GUEST_READY */
+#define STUB_AT_GUEST_READY 0x10380
+#define STUB_AT_GUEST_WAIT  0x103c0
+#define STUB_AT_GUEST_WAKE  0x103e0
+#define STUB_AT_GUEST_EXIT  0x10420
+#define STUB_AT_SIGNAL      0x10440
+#define STUB_AT_RESTORER    0x10460
+#define STUB_AT_ENTRY       0x10480 /* rewritten call sites arrive here, by way of the slot below */
+#define STUB_ENTRY_SLOT     0x107a8 /* constant: the address of the entry; below 2 GB */
+#define STUB_AT_RESUME      0x105a0 /* from here to STUB_AT_RESUME_END lie the ways back */
+#define STUB_AT_RESUME_END  0x10780
+#define STUB_TEXT_MAX       0x8000
 
 /* File descriptors of a stub. Passed descriptors get the lowest free numbers, from 1. */
 #define STUB_FD_SOCKET 0
 #define STUB_FD_FIRST  1
+#define STUB_FD_PAGES  3 /* the memfd with all shared pages; guest threads can make no use of it */
 
-#define STUB_OPS_MAX     24
-#define STUB_OP_SIZE     64
-#define STUB_REQUEST_OPS 64
-#define STUB_REPLY_DATA  1024
+#define STUB_OPS_MAX        24
+#define STUB_OP_SIZE        64
+#define STUB_REQUEST_OPS    64
+#define STUB_REPLY_DATA     1024
+#define STUB_REQUEST_FILTER 2048 /* in the request page: the guest threads' own filter */
+#define STUB_FILTER_MAX     64   /* instructions of it */
+
+/*
+ * Areas: what a guest thread of the trap engine shares with the sentry, one slot each, in a range
+ * above all guest memory. Mailbox, extended state, copy window, and the alternate signal stack.
+ * All of it is writable by every thread of the process: hostile.
+ */
+#define STUB_AREAS        0x7fffe0000000
+#define STUB_AREAS_OFFSET 0x10000 /* of slot 0 in the memfd */
+#define STUB_AREA_SIZE    0x10000
+#define STUB_AREA_COUNT   4096
+#define STUB_AREA_XSTATE  0x1000
+#define STUB_XSTATE_MAX   0x3000
+#define STUB_AREA_WINDOW  0x4000
+#define STUB_WINDOW_SIZE  0x4000
+#define STUB_AREA_STACK   0x8000
+#define STUB_STACK_SIZE   0x8000
+
+/* Offsets in struct stub_mailbox, for assembly. */
+#define MAILBOX_INTERRUPTED 16
+#define MAILBOX_ALTSTACK    24
+#define MAILBOX_REGS        64
 
 /* What the child of a clone in the list does; 0 for every other call. */
 #define STUB_CHILD_NONE    0
 #define STUB_CHILD_PROCESS 1
-#define STUB_CHILD_THREAD  2
+#define STUB_CHILD_THREAD  2 /* parks: a thread for another engine to seize */
+#define STUB_CHILD_GUEST   3 /* a guest thread of the trap engine; args[4] is its area */
+
+/* Who may go on: the value of stub_mailbox.turn. Whoever takes the turn away from a side that set
+ * STUB_TURN_WAITER must wake it. */
+#define STUB_TURN_GUEST  0
+#define STUB_TURN_SENTRY 1
+#define STUB_TURN_WAITER 2 /* the side whose turn it is not sleeps */
 
 #ifndef __ASSEMBLER__
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "platform/arch/registers.h"
 
 struct stub_op {
     uint64_t number;
@@ -62,6 +108,10 @@ struct stub_request {
     uint32_t parent_pid; /* the sentry: a new process ends when this is not its parent */
     uint32_t unused[13];
     struct stub_op ops[STUB_OPS_MAX];
+    unsigned char unused_too[STUB_REQUEST_FILTER - 64 - STUB_OP_SIZE * STUB_OPS_MAX];
+    uint64_t filter_length; /* struct sock_fprog */
+    uint64_t filter_address;
+    uint64_t filter[STUB_FILTER_MAX]; /* struct sock_filter */
 };
 
 /* The reply page: nothing in it can be trusted. */
@@ -73,8 +123,54 @@ struct stub_reply {
     unsigned char data[STUB_PAGE - STUB_REPLY_DATA];
 };
 
+/* stub_mailbox.event */
+enum stub_event {
+    STUB_EVENT_READY, /* a new thread, or a command was carried out */
+    STUB_EVENT_SYSCALL,
+    STUB_EVENT_FAULT,
+    STUB_EVENT_INTERRUPTED,
+};
+
+/* stub_mailbox.command */
+enum stub_command {
+    STUB_COMMAND_RESUME,      /* run guest code with regs */
+    STUB_COMMAND_SAVE_XSTATE, /* store the extended state into the area */
+    STUB_COMMAND_CMPXCHG,     /* on the guest word at args[0]: args[1] expected, args[2] desired */
+    STUB_COMMAND_EXIT,
+};
+
+/* stub_mailbox.flags, set by the sentry for RESUME */
+#define STUB_RESUME_XSTATE 1U /* load the extended state from the area first */
+#define STUB_RESUME_FULL   2U /* rcx and r11 are not what a system call leaves, or TF is set */
+
+/* The first page of an area. */
+struct stub_mailbox {
+    _Atomic uint32_t turn;
+    uint32_t spin; /* how long the guest side may spin for its turn, in TSC ticks */
+    uint32_t command;
+    uint32_t event;
+    _Atomic uint32_t
+        interrupted; /* set by the signal handler in the stub, cleared with each post */
+    uint32_t flags;
+    uint64_t altstack[3]; /* stack_t */
+    uint32_t gs_taken; /* the guest has a gs base of its own: regs.gs_base is loaded and stored */
+    uint32_t unused[3];
+    struct arch_regs regs;
+    /* STUB_EVENT_FAULT; call_arch also for system calls that came by signal */
+    int32_t signo, code;
+    uint64_t addr, trapno, err, cr2;
+    uint32_t call_arch;
+    int32_t result; /* of CMPXCHG: 0 or -EFAULT */
+    uint64_t args[3];
+};
+
 _Static_assert(sizeof(struct stub_op) == STUB_OP_SIZE, "assembly uses this size");
 _Static_assert(sizeof(struct stub_request) <= STUB_PAGE, "one page");
+_Static_assert(offsetof(struct stub_request, filter_length) == STUB_REQUEST_FILTER, "as assembled");
+_Static_assert(sizeof(struct stub_mailbox) <= STUB_PAGE, "one page");
+_Static_assert(offsetof(struct stub_mailbox, interrupted) == MAILBOX_INTERRUPTED, "as assembled");
+_Static_assert(offsetof(struct stub_mailbox, altstack) == MAILBOX_ALTSTACK, "as assembled");
+_Static_assert(offsetof(struct stub_mailbox, regs) == MAILBOX_REGS, "as assembled");
 _Static_assert(sizeof(struct stub_reply) == STUB_PAGE, "one page");
 #endif
 

@@ -20,22 +20,32 @@
 #include "platform/platform.h"
 #include "platform/stub/layout.h"
 
+/* A guest thread's area as the sentry sees it. */
+struct stub_area {
+    struct stub_mailbox *mailbox;
+    bool busy;
+};
+
 struct stub {
     pid_t pid; /* from the kernel's credentials on the stub's first message */
     int socket;
     struct stub_request *request; /* the sentry's writable view; the reply page follows it */
     struct stub_reply *reply;
     struct vdso_info vdso;
+    int pages; /* the memfd with all shared pages */
     struct mutex service;
-    uint32_t sequence; /* under service */
-    int service_cpu;   /* under service; where the service thread is pinned, -1 at first */
+    uint32_t sequence;       /* under service */
+    struct stub_area *areas; /* under service: by slot; a NULL view has never been used */
+    uint32_t area_count;
+    int service_cpu; /* under service; where the service thread is pinned, -1 at first */
     atomic_bool dead;
 };
 
 /*
  * Starts the first stub from the image (borrowed memfd), empties its address space and installs
  * its system-call filter. foreign_action is the seccomp verdict for calls made outside of the
- * stub's own code. Must run on a thread that lives as long as the sandbox.
+ * stub's own code; with SECCOMP_RET_TRAP the stub handles its signals itself
+ * (stub_new_guest_thread). Must run on a thread that lives as long as the sandbox.
  */
 int stub_start_template(int image_fd, uint32_t foreign_action, struct stub **ret_stub) must_check;
 /* A copy-on-write copy of parent's address space with a service thread of its own. */
@@ -44,6 +54,14 @@ int stub_fork(struct stub *parent, struct stub **ret_stub) must_check;
 void stub_free(struct stub *stub);
 /* A parked host thread in the stub, all signals blocked. The id is checked to belong to it. */
 int stub_new_thread(struct stub *stub, pid_t *ret_tid) must_check;
+/*
+ * A host thread that serves its mailbox (see layout.h) and will post STUB_EVENT_READY. The mailbox
+ * is hostile memory. It stays mapped until the stub is freed; stub_release_area gives the slot to
+ * the next thread, once the host thread uses it no more.
+ */
+int stub_new_guest_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
+                          struct stub_mailbox **ret_mailbox) must_check;
+void stub_release_area(struct stub *stub, uint32_t slot);
 bool stub_is_dead(struct stub *stub);
 /* Marks the stub dead and kills the process: it broke the protocol, or was found gone. */
 void stub_kill(struct stub *stub);
@@ -72,5 +90,7 @@ int stub_mincore(struct stub *stub, guest_addr addr, uint64_t length,
 ssize_t stub_copy_in(struct stub *stub, guest_addr addr, void *buffer, size_t length) must_check;
 ssize_t stub_copy_out(struct stub *stub, guest_addr addr, const void *buffer,
                       size_t length) must_check;
+ssize_t stub_copy_out_force(struct stub *stub, guest_addr addr, const void *buffer, size_t length,
+                            int prot) must_check;
 /* The part of [addr, addr + length) that is guest memory; 0 when it starts outside. */
 size_t stub_clip_copy(guest_addr addr, size_t length);

@@ -13,6 +13,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -55,11 +56,25 @@ static void allow_futex_at(struct bpf_program *program, uint32_t address, uint32
     bpf_end_block(program, &block, KILL);
 }
 
+/* The area of a guest thread: in the shared pages, above all guest memory. */
+static void add_area_rule(struct bpf_program *program)
+{
+    bpf_begin_rule(program, SYS_mmap);
+    bpf_check_at_least(program, 0, PLATFORM_GUEST_MIN);
+    bpf_check_equal(program, 1, STUB_AREA_SIZE);
+    bpf_check_equal(program, 2, PROT_READ | PROT_WRITE);
+    bpf_check_equal(program, 3, MAP_SHARED | MAP_FIXED);
+    bpf_check_equal32(program, 4, STUB_FD_PAGES);
+    bpf_end_rule_or_next(program, ALLOW);
+}
+
 static void add_memory_rules(struct bpf_program *program)
 {
     bpf_begin_rule(program, SYS_munmap);
     bpf_check_at_least(program, 0, PLATFORM_GUEST_MIN);
     bpf_end_rule(program, ALLOW, KILL);
+
+    add_area_rule(program);
 
     bpf_begin_rule(program, SYS_mmap);
     bpf_check_at_least(program, 0, PLATFORM_GUEST_MIN);
@@ -120,6 +135,45 @@ static void add_list_block(struct bpf_program *program)
     bpf_end_block(program, &block, KILL);
 }
 
+/* Set-up of a guest thread, before it installs its own filter. */
+static void add_guest_start_block(struct bpf_program *program)
+{
+    struct bpf_block block;
+    bpf_begin_block(program, &block, STUB_AT_GUEST_START, STUB_AT_GUEST_READY);
+    bpf_begin_rule(program, SYS_sigaltstack);
+    bpf_check_equal(program, 1, 0);
+    bpf_end_rule(program, ALLOW, KILL);
+
+    bpf_begin_rule(program, SYS_rt_sigprocmask);
+    bpf_check_equal32(program, 0, SIG_SETMASK);
+    bpf_check_equal(program, 2, 0);
+    bpf_end_rule(program, ALLOW, KILL);
+
+    bpf_begin_rule(program, SYS_seccomp);
+    bpf_check_equal(program, 0, SECCOMP_SET_MODE_FILTER);
+    bpf_check_equal(program, 1, 0);
+    bpf_check_equal(program, 2, STUB_REQUEST + STUB_REQUEST_FILTER);
+    bpf_end_rule(program, ALLOW, KILL);
+    bpf_end_block(program, &block, KILL);
+}
+
+/* A guest thread waits for its turn, and gives the turn. */
+static void add_guest_futex_block(struct bpf_program *program, uint32_t address, uint32_t operation)
+{
+    struct bpf_block block;
+    bpf_begin_block(program, &block, AFTER(address), AFTER(address));
+    bpf_begin_rule(program, SYS_futex);
+    bpf_check_at_least(program, 0, PLATFORM_GUEST_MIN);
+    bpf_check_equal32(program, 1, operation);
+    if (operation == FUTEX_WAKE) {
+        bpf_check_equal32(program, 2, 1);
+    } else {
+        bpf_check_equal(program, 3, 0);
+    }
+    bpf_end_rule(program, ALLOW, KILL);
+    bpf_end_block(program, &block, KILL);
+}
+
 static void add_start_map_rule(struct bpf_program *program, uint32_t addr, uint32_t prot,
                                uint32_t offset)
 {
@@ -144,6 +198,11 @@ static void add_start_block(struct bpf_program *program)
     bpf_begin_rule(program, SYS_dup2);
     bpf_check_equal32(program, 0, STUB_FD_FIRST + 1);
     bpf_check_equal32(program, 1, STUB_FD_SOCKET);
+    bpf_end_rule_or_next(program, ALLOW);
+
+    bpf_begin_rule(program, SYS_dup2);
+    bpf_check_equal32(program, 0, STUB_FD_FIRST);
+    bpf_check_equal32(program, 1, STUB_FD_PAGES);
     bpf_end_rule(program, ALLOW, KILL);
 
     bpf_begin_rule(program, SYS_close);
@@ -187,15 +246,45 @@ int stub_filter_build(struct bpf_program *program, uint32_t foreign_action)
 {
     program->length = 0;
     program->failed = false;
-    bpf_check_abi(program, KILL);
+    bpf_check_abi(program, foreign_action);
     allow_futex_at(program, STUB_AT_WAIT, STUB_REQUEST, FUTEX_WAIT);
     allow_futex_at(program, STUB_AT_WAKE, STUB_REPLY, FUTEX_WAKE);
+    add_guest_futex_block(program, STUB_AT_GUEST_WAIT, FUTEX_WAIT);
+    add_guest_futex_block(program, STUB_AT_GUEST_WAKE, FUTEX_WAKE);
+    allow_at(program, STUB_AT_GUEST_EXIT, SYS_exit);
     add_list_block(program);
     add_start_block(program);
+    add_guest_start_block(program);
     allow_at(program, STUB_AT_PARK, SYS_pause);
     allow_at(program, STUB_AT_EXIT, SYS_exit);
     allow_at(program, STUB_AT_DIE, SYS_exit_group);
     add_vsyscall_rules(program);
     bpf_return(program, foreign_action);
     return program->failed ? -E2BIG : 0;
+}
+
+int stub_filter_build_guest(struct stub_request *request)
+{
+    static const uint32_t sites[] = {STUB_AT_GUEST_WAIT, STUB_AT_GUEST_WAKE, STUB_AT_GUEST_EXIT};
+    const uint32_t ip = offsetof(struct seccomp_data, instruction_pointer);
+    struct sock_filter code[STUB_FILTER_MAX];
+    size_t count = 0;
+    /* Calls from elsewhere are for the first filter to judge: the stricter verdict holds. */
+    code[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip + 4);
+    code[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ALLOW);
+    code[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip);
+    for (size_t i = 0; i < array_size(sites); i++) {
+        code[count++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AFTER(sites[i]), 0, 1);
+        code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ALLOW);
+    }
+    code[count++] =
+        (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PLATFORM_GUEST_MIN, 0, 1);
+    code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ALLOW);
+    code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, KILL);
+    memcpy(request->filter, code, count * sizeof code[0]);
+    request->filter_length = count;
+    request->filter_address = STUB_REQUEST + STUB_REQUEST_FILTER + 16;
+    return 0;
 }

@@ -187,3 +187,27 @@ ssize_t stub_copy_out(struct stub *stub, guest_addr addr, const void *buffer, si
     }
     return host_process_write(stub->pid, addr, buffer, wanted);
 }
+
+/* Makes the pages writable for a moment. Writing to a private page breaks copy-on-write, as it
+ * should; a shared page of a read-only file refuses. */
+ssize_t stub_copy_out_force(struct stub *stub, guest_addr addr, const void *buffer, size_t length,
+                            int prot)
+{
+    if (length == 0) {
+        return 0;
+    }
+    size_t wanted = stub_clip_copy(addr, min_of(length, COPY_MAX));
+    if (wanted == 0) {
+        return -EFAULT;
+    }
+    guest_addr start = addr & ~(guest_addr)(STUB_PAGE - 1);
+    uint64_t span = ((addr + wanted + STUB_PAGE - 1) & ~(guest_addr)(STUB_PAGE - 1)) - start;
+    if ((prot & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE)) {
+        return stub_copy_out(stub, addr, buffer, wanted);
+    }
+    int rc = stub_protect(stub, start, span, prot | PROT_READ | PROT_WRITE);
+    /* Linux: mprotect() changes what it can before it meets a hole. */
+    ssize_t count = rc == 0 || rc == -ENOMEM ? stub_copy_out(stub, addr, buffer, wanted) : -EFAULT;
+    int back = stub_protect(stub, start, span, prot);
+    return rc == PLATFORM_DEAD || back == PLATFORM_DEAD ? PLATFORM_DEAD : count;
+}

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -27,11 +28,16 @@
 #include "platform/host/socket.h"
 #include "platform/stub/stub_filter.h"
 
-/* What a new stub process starts with: its pages and its socket. */
+/* What a new stub process starts with: its pages (the sentry keeps them too) and its socket. */
 struct stub_seed {
     int pages;
     int socket;
 };
+
+#define HOST_USER_END 0x7ffffffff000ULL
+#define PLACE_TRIES   12 /* one in thirty puts the vDSO where the areas are */
+#define FIRST_VIEW                                                                                 \
+    (STUB_AREAS_OFFSET + STUB_AREA_SIZE) /* all that a process with one thread needs */
 
 /* A stub without a process, and the descriptors its process will get. */
 static int stub_alloc(struct stub **ret_stub, struct stub_seed *ret_seed)
@@ -46,23 +52,24 @@ static int stub_alloc(struct stub **ret_stub, struct stub_seed *ret_seed)
         free(stub);
         return rc;
     }
-    int pages = host_memfd_create("stockade-pages", 2 * STUB_PAGE);
+    int pages = host_memfd_create("stockade-pages", FIRST_VIEW);
     if (pages < 0) {
         rc = pages;
         goto no_pages;
     }
-    void *view = mmap(NULL, 2 * STUB_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, pages, 0);
+    void *view = mmap(NULL, FIRST_VIEW, PROT_READ | PROT_WRITE, MAP_SHARED, pages, 0);
     if (view == MAP_FAILED) {
         rc = -errno;
         goto no_view;
     }
     /* A page that shrinks away would make our own access fault. */
-    if (fcntl(pages, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    if (fcntl(pages, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
         rc = -errno;
-        munmap(view, 2 * STUB_PAGE);
+        munmap(view, FIRST_VIEW);
         goto no_view;
     }
     stub->socket = ends[0];
+    stub->pages = pages;
     stub->request = view;
     stub->reply = (void *)((char *)view + STUB_PAGE);
     stub->request->parent_pid = (uint32_t)getpid();
@@ -82,12 +89,6 @@ no_pages:
     return rc;
 }
 
-static void seed_close(const struct stub_seed *seed)
-{
-    close(seed->pages);
-    close(seed->socket);
-}
-
 void stub_free(struct stub *stub)
 {
     if (stub == NULL) {
@@ -98,7 +99,14 @@ void stub_free(struct stub *stub)
         stub_kill(stub);
         ignore_result(host_wait(stub->pid, &status));
     }
-    munmap(stub->request, 2 * STUB_PAGE);
+    for (uint32_t slot = 1; slot < stub->area_count; slot++) {
+        if (stub->areas[slot].mailbox != NULL) {
+            munmap(stub->areas[slot].mailbox, STUB_AREA_SIZE);
+        }
+    }
+    free(stub->areas);
+    munmap(stub->request, FIRST_VIEW);
+    close(stub->pages);
     close(stub->socket);
     mutex_fini(&stub->service);
     free(stub);
@@ -131,6 +139,8 @@ static _Noreturn void exec_stub(int image_fd, const struct stub_seed *seed)
     int pages = fcntl(seed->pages, F_DUPFD_CLOEXEC, 10);
     int socket = fcntl(seed->socket, F_DUPFD_CLOEXEC, 10);
     int image = fcntl(image_fd, F_DUPFD_CLOEXEC, 10);
+    /* Without address randomisation every try would end alike. */
+    personality(PER_LINUX);
     if (pages >= 0 && socket >= 0 && image >= 0 && sigprocmask(SIG_SETMASK, &all, NULL) == 0 &&
         setsid() >= 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &no_core) == 0 &&
@@ -181,9 +191,14 @@ static int read_template_maps(struct stub *stub, struct stub_op *ops, size_t *re
     int rc = 0;
     while (fgets(line, sizeof line, maps) != NULL) {
         struct map_line map;
-        if (!parse_map_line(line, &map) || map.start >= PLATFORM_GUEST_MAX ||
+        if (!parse_map_line(line, &map) || map.start >= HOST_USER_END ||
             map.end <= PLATFORM_GUEST_MIN) {
             continue;
+        }
+        bool special = map.name[0] == '[' && map.name[1] == 'v';
+        if (special && map.end > PLATFORM_GUEST_MAX) {
+            rc = -EAGAIN;
+            break;
         }
         if (strncmp(map.name, "[vvar", 5) == 0) {
             if (stub->vdso.vvar == 0) {
@@ -219,41 +234,76 @@ static int run_all_or_fail(struct stub *stub, const struct stub_op *ops, size_t 
     return rc;
 }
 
-/* Names the process and installs the filter. No guest code has run yet, so what lies in the reply
- * page is still ours. */
-static int confine_template(struct stub *stub, uint32_t foreign_action)
+/* Linux: struct sigaction of the system call. */
+struct kernel_sigaction {
+    uint64_t handler, flags, restorer, mask;
+};
+
+/*
+ * All signals that guest code or the sentry can cause go to one handler, on the thread's alternate
+ * stack, with no signal blocked meanwhile: nothing ever returns through rt_sigreturn(2). The kernel
+ * wants a restorer all the same.
+ */
+static int install_handlers(struct stub *stub)
 {
-    struct bpf_program *program = calloc(1, sizeof *program);
-    if (program == NULL) {
-        return -ENOMEM;
-    }
-    int rc = stub_filter_build(program, foreign_action);
-    size_t size = program->length * sizeof program->code[0];
-    unsigned char *view = stub->reply->data;
-    uint64_t data = STUB_REPLY + STUB_REPLY_DATA;
-    struct sock_fprog header = {
-        .len = (unsigned short)program->length,
-        .filter = (void *)(uintptr_t)(data + sizeof header),
+    static const int signals[] = {SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGURG};
+    const struct kernel_sigaction action = {
+        .handler = STUB_AT_SIGNAL,
+        .flags = 0x4c000004, /* SA_NODEFER SA_ONSTACK SA_RESTORER SA_SIGINFO */
+        .restorer = STUB_AT_RESTORER,
     };
-    static const char name[16] = "stockade-stub";
-    if (rc == 0 && size + sizeof header + sizeof name > sizeof stub->reply->data) {
-        rc = -E2BIG;
+    struct stub_op ops[array_size(signals)];
+    memcpy(stub->reply->data, &action, sizeof action);
+    for (size_t i = 0; i < array_size(signals); i++) {
+        ops[i] = (struct stub_op){
+            .number = SYS_rt_sigaction,
+            .args = {(uint64_t)signals[i], STUB_REPLY + STUB_REPLY_DATA, 0, sizeof(uint64_t)}};
     }
-    if (rc == 0) {
-        memcpy(view, &header, sizeof header);
-        memcpy(view + sizeof header, program->code, size);
-        memcpy(view + sizeof header + size, name, sizeof name);
-        const struct stub_op ops[] = {
-            {.number = SYS_prctl, .args = {PR_SET_NAME, data + sizeof header + size}},
-            {.number = SYS_seccomp, .args = {SECCOMP_SET_MODE_FILTER, 0, data}},
-        };
-        rc = run_all_or_fail(stub, ops, array_size(ops));
-    }
-    free(program);
-    return rc;
+    return run_all_or_fail(stub, ops, array_size(ops));
 }
 
-int stub_start_template(int image_fd, uint32_t foreign_action, struct stub **ret_stub)
+/* Names the process and installs the filter. No guest code has run yet, so what lies in the shared
+ * pages is still ours; the area of a first thread, which the template never has, holds the program.
+ */
+static int confine_template(struct stub *stub, uint32_t foreign_action)
+{
+    static const char name[16] = "stockade-stub";
+    struct {
+        struct sock_fprog header;
+        char name[16];
+        struct bpf_program program;
+    } *view = (void *)((char *)stub->request + STUB_AREAS_OFFSET);
+    _Static_assert(sizeof *view <= STUB_AREA_SIZE, "the program fits into an area");
+
+    int rc = stub_filter_build(&view->program, foreign_action);
+    if (rc != 0) {
+        return rc;
+    }
+    view->header = (struct sock_fprog){
+        .len = (unsigned short)view->program.length,
+        .filter = (void *)(STUB_AREAS + offsetof(typeof(*view), program.code)),
+    };
+    memcpy(view->name, name, sizeof name);
+    const struct stub_op map = {.number = SYS_mmap,
+                                .args = {STUB_AREAS, STUB_AREA_SIZE, PROT_READ,
+                                         MAP_SHARED | MAP_FIXED, STUB_FD_PAGES, STUB_AREAS_OFFSET}};
+    const struct stub_op ops[] = {
+        {.number = SYS_prctl, .args = {PR_SET_NAME, STUB_AREAS + offsetof(typeof(*view), name)}},
+        {.number = SYS_seccomp, .args = {SECCOMP_SET_MODE_FILTER, 0, STUB_AREAS}},
+        {.number = SYS_munmap, .args = {STUB_AREAS, STUB_AREA_SIZE}},
+    };
+    int64_t result;
+    mutex_lock(&stub->service);
+    rc = stub_call_locked(stub, &map, 1, NULL, 0, &result);
+    mutex_unlock(&stub->service);
+    if (rc == 0 && (uint64_t)result != STUB_AREAS) {
+        rc = -ENOMEM;
+    }
+    return rc != 0 ? rc : run_all_or_fail(stub, ops, array_size(ops));
+}
+
+/* Execs a stub and learns what is mapped in it. -EAGAIN: the vDSO lies among the areas. */
+static int exec_template(int image_fd, struct stub **ret_stub)
 {
     struct stub *stub;
     struct stub_seed seed;
@@ -262,7 +312,7 @@ int stub_start_template(int image_fd, uint32_t foreign_action, struct stub **ret
         return rc;
     }
     pid_t pid = spawn_stub(image_fd, &seed);
-    seed_close(&seed);
+    close(seed.socket);
     if (pid < 0) {
         stub_free(stub);
         return pid;
@@ -279,6 +329,28 @@ int stub_start_template(int image_fd, uint32_t foreign_action, struct stub **ret
     rc = read_template_maps(stub, ops, &count);
     if (rc == 0) {
         rc = run_all_or_fail(stub, ops, count);
+    }
+    if (rc != 0) {
+        stub_free(stub);
+        return rc;
+    }
+    *ret_stub = stub;
+    return 0;
+}
+
+int stub_start_template(int image_fd, uint32_t foreign_action, struct stub **ret_stub)
+{
+    struct stub *stub;
+    int rc = -EAGAIN;
+    for (int i = 0; rc == -EAGAIN && i < PLACE_TRIES; i++) {
+        rc = exec_template(image_fd, &stub);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = stub_filter_build_guest(stub->request);
+    if (rc == 0 && foreign_action == SECCOMP_RET_TRAP) {
+        rc = install_handlers(stub);
     }
     if (rc == 0) {
         rc = confine_template(stub, foreign_action);
@@ -300,6 +372,8 @@ int stub_fork(struct stub *parent, struct stub **ret_stub)
         return rc;
     }
     stub->vdso = parent->vdso;
+    memcpy(&stub->request->filter_length, &parent->request->filter_length,
+           sizeof *stub->request - STUB_REQUEST_FILTER);
     int fds[] = {seed.pages, seed.socket};
     int64_t results[4] = {0};
 
@@ -313,7 +387,7 @@ int stub_fork(struct stub *parent, struct stub **ret_stub)
     rc = stub_call_locked(parent, ops, array_size(ops), fds, array_size(fds), results);
     stub->service_cpu = parent->service_cpu; /* affinity is inherited */
     mutex_unlock(&parent->service);
-    seed_close(&seed);
+    close(seed.socket);
 
     /* What the parent says of the clone can be forged; the socket cannot: it gives the hello of a
      * new process, or ends when there is none. */

@@ -230,6 +230,29 @@ ssize_t mm_copy_out_some(struct mm *mm, uint64_t addr, const void *buffer, size_
     return part == 0 ? -EFAULT : mm->platform->copy_out(mm->space, addr, buffer, part);
 }
 
+ssize_t mm_copy_out_force(struct mm *mm, uint64_t addr, const void *buffer, size_t length)
+{
+    size_t done = 0;
+    ssize_t count = 0;
+    mm_lock(mm);
+    while (done < length) {
+        struct area *area = mm_find_locked(mm, addr + done);
+        if (area == NULL) {
+            count = -EFAULT;
+            break;
+        }
+        size_t part = min_of(length - done, (size_t)(area->end - (addr + done)));
+        count = mm->platform->copy_out_force(mm->space, addr + done, (const char *)buffer + done,
+                                             part, area->prot);
+        if (count <= 0) {
+            break;
+        }
+        done += (size_t)count;
+    }
+    mm_unlock(mm);
+    return done > 0 ? (ssize_t)done : count;
+}
+
 int mm_copy_in(struct mm *mm, uint64_t addr, void *buffer, size_t length)
 {
     ssize_t done = mm_copy_in_some(mm, addr, buffer, length);

@@ -136,6 +136,9 @@ int mm_copy_out(struct mm *mm, uint64_t addr, const void *buffer, size_t length)
 ssize_t mm_copy_in_some(struct mm *mm, uint64_t addr, void *buffer, size_t length) must_check;
 ssize_t mm_copy_out_some(struct mm *mm, uint64_t addr, const void *buffer,
                          size_t length) must_check;
+/* Writes through page protection, as a debugger does; short at the first page that cannot be. */
+ssize_t mm_copy_out_force(struct mm *mm, uint64_t addr, const void *buffer,
+                          size_t length) must_check;
 /* A NUL-terminated string of at most size-1 bytes. Returns its length, -EFAULT, or -ENAMETOOLONG
  * when there is no NUL within size bytes. */
 ssize_t mm_copy_in_string(struct mm *mm, uint64_t addr, char *buffer, size_t size) must_check;

@@ -120,7 +120,7 @@ static void assert_dead(struct address_space *space, struct platform_thread *thr
     assert_int_equal(engine->thread_new(space, &fresh), PLATFORM_DEAD);
     assert_int_equal(engine->copy_in(space, DATA_ADDR, &value, 8), PLATFORM_DEAD);
     assert_int_equal(engine->copy_out(space, DATA_ADDR, &value, 8), PLATFORM_DEAD);
-    assert_int_equal(engine->copy_out_force(space, DATA_ADDR, &value, 8), PLATFORM_DEAD);
+    assert_int_equal(engine->copy_out_force(space, DATA_ADDR, &value, 8, PROT_READ), PLATFORM_DEAD);
     assert_int_equal(engine->thread_atomic(thread, DATA_ADDR, PLATFORM_ATOMIC_CMPXCHG, 0, 0, &old),
                      PLATFORM_DEAD);
     assert_int_equal(engine->thread_get_xstate(thread, xstate, arch_xstate_size()), PLATFORM_DEAD);

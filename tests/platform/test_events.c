@@ -97,7 +97,7 @@ static void test_rcx_r11(void **state)
 /* One faulting instruction each; the fault's rip is at `fault` bytes. */
 GUEST(fault_read, "mov 0x500000, %rax\n");
 GUEST(fault_write, "mov %rax, 0x500000\n");
-GUEST(fault_write_readonly, "movq $1, 0x700000\n");
+GUEST(fault_write_readonly, "mov 0x700000, %rax\n movq $1, 0x700000\n");
 GUEST(fault_exec, "mov $0x600000, %eax\n jmp *%rax\n");
 GUEST(fault_noncanonical, "mov $0x8000000000000000, %rax\n mov (%rax), %rax\n");
 GUEST(fault_privileged, "hlt\n");
@@ -126,7 +126,7 @@ static void test_faults(void **state)
     static const struct fault_case cases[] = {
         CASE(fault_read, SIGSEGV, SEGV_MAPERR, 0x500000, 14, 4, 0),
         CASE(fault_write, SIGSEGV, SEGV_MAPERR, 0x500000, 14, 6, 0),
-        CASE(fault_write_readonly, SIGSEGV, SEGV_ACCERR, 0x700000, 14, 7, 0),
+        CASE(fault_write_readonly, SIGSEGV, SEGV_ACCERR, 0x700000, 14, 7, 8),
         CASE(fault_exec, SIGSEGV, SEGV_ACCERR, 0x600000, 14, 0x15, DATA_ADDR - CODE_ADDR),
         CASE(fault_noncanonical, SIGSEGV, SI_KERNEL, 0, 13, 0, 10),
         CASE(fault_privileged, SIGSEGV, SI_KERNEL, 0, 13, 0, 0),

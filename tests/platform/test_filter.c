@@ -4,6 +4,7 @@
  */
 #include "tests/platform/harness.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -207,7 +208,8 @@ static void test_confinement(void **state)
     assert_int_equal(call_raw(stub, &nothing, &result), 0);
     for (int fd = 0; fd < 64; fd++) {
         snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)stub->pid, fd);
-        assert_int_equal(readlink(path, line, sizeof line) > 0, fd == STUB_FD_SOCKET);
+        assert_int_equal(readlink(path, line, sizeof line) > 0,
+                         fd == STUB_FD_SOCKET || fd == STUB_FD_PAGES);
     }
     /* The template's mappings: the stub's three pages, the vDSO's, and the vsyscall page. */
     snprintf(path, sizeof path, "/proc/%d/maps", (int)stub->pid);
@@ -229,29 +231,53 @@ static void test_confinement(void **state)
     stub_free(stub);
 }
 
-/* Guest code that jumps to a stub's own system calls makes a guest call like any other. */
+/*
+ * Guest code that jumps to a stub's own system calls makes a guest call like any other, or is
+ * killed for it. It never gets what it asks for, and others do not notice.
+ */
 GUEST(guest_jump_to_stub, "jmp *%rbx\n");
 
 static void test_stub_gadgets(void **state)
 {
     (void)state;
-    static const uint64_t sites[] = {STUB_AT_LIST, STUB_AT_WAIT, STUB_AT_WAKE,
-                                     STUB_AT_EXIT, STUB_AT_DIE,  STUB_AT_PARK};
-    struct address_space *space = guest_space(GUEST_ARGS(guest_jump_to_stub));
-    struct arch_regs regs;
-    struct platform_thread *thread = guest_thread(space, &regs);
-    for (size_t i = 0; i < array_size(sites); i++) {
-        arch_regs_init(&regs, CODE_ADDR, 0);
-        regs.rbx = sites[i];
-        regs.rax = SYS_munmap;
-        regs.rdi = DATA_ADDR;
-        regs.rsi = PAGE;
+    static const uint64_t sites[] = {
+        STUB_AT_LIST, STUB_AT_WAIT,  STUB_AT_WAKE,       STUB_AT_EXIT,       STUB_AT_DIE,
+        STUB_AT_PARK, STUB_AT_START, STUB_AT_GUEST_WAIT, STUB_AT_GUEST_WAKE, STUB_AT_GUEST_START,
+    };
+    static const struct stub_op calls[] = {
+        {SYS_munmap, {DATA_ADDR, PAGE}, 0},
+        {SYS_mmap, {0x10000000, PAGE, PROT_READ, PRIVATE, -1, 0}, 0},
+        {SYS_clone, {STUB_CLONE_PROCESS, 0}, 0},
+        {SYS_seccomp, {SECCOMP_SET_MODE_FILTER, 0, STUB_REQUEST + STUB_REQUEST_FILTER}, 0},
+    };
+    struct address_space *other = guest_space(GUEST_ARGS(guest_jump_to_stub));
+    for (size_t i = 0; i < array_size(sites) * array_size(calls); i++) {
+        const struct stub_op *call = &calls[i % array_size(calls)];
+        struct address_space *space = guest_space(GUEST_ARGS(guest_jump_to_stub));
+        struct arch_regs regs;
+        struct platform_thread *thread = guest_thread(space, &regs);
         struct platform_event event;
-        guest_run(thread, &regs, PLATFORM_EVENT_SYSCALL, &event);
-        assert_int_equal(guest_read64(space, DATA_ADDR), 0);
+        regs.rbx = sites[i / array_size(calls)];
+        regs.rax = call->number;
+        regs.rdi = call->args[0];
+        regs.rsi = call->args[1];
+        regs.rdx = call->args[2];
+        regs.r10 = call->args[3];
+        regs.r8 = call->args[4];
+        int rc;
+        do {
+            rc = engine->thread_run(thread, &regs, &event);
+        } while (rc == 0 && event.kind == PLATFORM_EVENT_INTERRUPTED);
+        assert_true(rc == 0 || rc == PLATFORM_DEAD);
+        if (rc == 0) {
+            assert_int_equal(guest_read64(space, DATA_ADDR), 0);
+            assert_int_equal(engine->copy_in(space, 0x10000000, &rc, 4), -EFAULT);
+        }
+        engine->thread_free(thread);
+        engine->space_free(space);
     }
-    engine->thread_free(thread);
-    engine->space_free(space);
+    assert_int_equal(guest_read64(other, DATA_ADDR), 0);
+    engine->space_free(other);
 }
 
 const struct CMUnitTest filter_tests[] = {

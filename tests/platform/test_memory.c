@@ -65,7 +65,8 @@ static void test_partial_copies(void **state)
     for (size_t i = 0; i < array_size(bad); i++) {
         assert_int_equal(engine->copy_in(space, bad[i], back, 16), -EFAULT);
         assert_int_equal(engine->copy_out(space, bad[i], back, 16), -EFAULT);
-        assert_int_equal(engine->copy_out_force(space, bad[i], back, 16), -EFAULT);
+        assert_int_equal(engine->copy_out_force(space, bad[i], back, 16, PROT_READ | PROT_EXEC),
+                         -EFAULT);
     }
     assert_int_equal(engine->copy_in(space, 0, back, 0), 0);
     engine->space_free(space);
@@ -78,12 +79,16 @@ static void test_copy_force(void **state)
     char back[32];
     guest_map(space, AT, 2 * PAGE, PROT_READ | PROT_EXEC);
     assert_int_equal(engine->copy_out(space, AT, "no", 2), -EFAULT);
-    assert_int_equal(engine->copy_out_force(space, AT + 5, "hello, text", 11), 11);
+    assert_int_equal(
+        engine->copy_out_force(space, AT + 5, "hello, text", 11, PROT_READ | PROT_EXEC), 11);
     assert_int_equal(engine->copy_in(space, AT + 4, back, 13), 13);
     assert_memory_equal(back, "\0hello, text\0", 13);
-    assert_int_equal(engine->copy_out_force(space, AT + PAGE - 3, "abcdefgh", 8), 8);
-    assert_int_equal(engine->copy_out_force(space, AT + 2 * PAGE - 3, "abcdefgh", 8), 3);
-    assert_int_equal(engine->copy_out_force(space, AT + 2 * PAGE, "a", 1), -EFAULT);
+    assert_int_equal(
+        engine->copy_out_force(space, AT + PAGE - 3, "abcdefgh", 8, PROT_READ | PROT_EXEC), 8);
+    assert_int_equal(
+        engine->copy_out_force(space, AT + 2 * PAGE - 3, "abcdefgh", 8, PROT_READ | PROT_EXEC), 3);
+    assert_int_equal(engine->copy_out_force(space, AT + 2 * PAGE, "a", 1, PROT_READ | PROT_EXEC),
+                     -EFAULT);
     assert_int_equal(engine->copy_out(space, AT, "no", 2), -EFAULT);
     /* The service thread goes on as before. */
     assert_int_equal(engine->space_protect(space, AT, PAGE, PROT_READ | PROT_WRITE), 0);
@@ -94,7 +99,7 @@ static void test_copy_force(void **state)
     assert_true(file >= 0);
     assert_int_equal(write(file, "original", 8), 8);
     assert_int_equal(engine->space_map(space, AT, PAGE, PROT_READ, MAP_PRIVATE, file, 0), 0);
-    assert_int_equal(engine->copy_out_force(space, AT, "changed!", 8), 8);
+    assert_int_equal(engine->copy_out_force(space, AT, "changed!", 8, PROT_READ), 8);
     assert_int_equal(engine->copy_in(space, AT, back, 8), 8);
     assert_memory_equal(back, "changed!", 8);
     assert_int_equal(pread(file, back, 8, 0), 8);

@@ -1,8 +1,10 @@
 /*
- * stub.S: all code that runs in a stub process besides the guest's. See platform/stub/README.md.
+ * stub.S: the stub's entry points and all of its system-call instructions, each at a fixed address
+ * that the filter knows. See platform/stub/README.md.
  *
  * The service thread keeps its state in registers and uses no stack: the guest can write every
- * writable byte of this process. r14d holds the sequence number of the last request.
+ * writable byte of this process. r14d holds the sequence number of the last request. Guest threads
+ * of the trap engine run guest.c on a stack in their area.
  */
 #include "platform/stub/layout.h"
 
@@ -14,7 +16,10 @@
 #define NR_exit 60
 #define NR_getppid 110
 #define NR_prctl 157
+#define NR_rt_sigprocmask 14
+#define NR_sigaltstack 131
 #define NR_futex 202
+#define NR_seccomp 317
 #define NR_exit_group 231
 
 #define REQUEST_SEQUENCE STUB_REQUEST
@@ -26,7 +31,7 @@
 
 #define AT(address) .org (address) - STUB_TEXT, 0x90
 
-    .text
+    .section .entry, "ax", @progbits
     .globl _start
 _start:
 /*
@@ -61,6 +66,12 @@ start_process:
     syscall
     test %rax, %rax
     jnz die
+    mov $NR_dup2, %eax
+    mov $STUB_FD_FIRST, %edi
+    mov $STUB_FD_PAGES, %esi
+    syscall
+    cmp $STUB_FD_PAGES, %rax
+    jne die
     mov $NR_close, %eax
     mov $STUB_FD_FIRST, %edi
     syscall
@@ -134,6 +145,8 @@ next:
     jnz store
     cmp $STUB_CHILD_PROCESS, %r13d
     je start_process
+    cmp $STUB_CHILD_GUEST, %r13d
+    je guest_start
     cmp $STUB_CHILD_THREAD, %r13d
     je park
 store:
@@ -171,6 +184,210 @@ die:
     AT(STUB_AT_ATOMIC)
     lock cmpxchg %esi, (%rdi)
     int3
-    AT(STUB_AT_END)
+
+/*
+ * A guest thread of the trap engine. r8: its area. Ends with the thread's own filter, after which
+ * only the calls below are left to it.
+ */
+    AT(STUB_AT_GUEST_START)
+guest_start:
+    wrgsbase %r8
+    lea STUB_AREA_SIZE(%r8), %rsp
+    mov $NR_sigaltstack, %eax
+    lea MAILBOX_ALTSTACK(%r8), %rdi
+    xor %esi, %esi
+    syscall
+    test %rax, %rax
+    jnz die
+    mov $NR_rt_sigprocmask, %eax
+    mov $2, %edi                    /* SIG_SETMASK */
+    mov $other_signals, %esi
+    xor %edx, %edx
+    mov $8, %r10d
+    syscall
+    test %rax, %rax
+    jnz die
+    mov $NR_seccomp, %eax
+    mov $1, %edi                    /* SECCOMP_SET_MODE_FILTER */
+    xor %esi, %esi
+    mov $(STUB_REQUEST + STUB_REQUEST_FILTER), %edx
+    syscall
+    test %rax, %rax
+    jnz die
+    AT(STUB_AT_GUEST_READY)
+    mov %r8, %rdi
+    call guest_ready
+    ud2
+    .balign 8
+other_signals:                      /* all but ILL TRAP BUS FPE SEGV URG SYS */
+    .quad ~0x404004d8
+
+/* void guest_wait(word, value): FUTEX_WAIT without a time limit. */
+    .globl guest_wait
+    AT(STUB_AT_GUEST_WAIT - 16)
+guest_wait:
+    mov %esi, %edx
+    xor %esi, %esi
+    xor %r10d, %r10d
+    mov $NR_futex, %eax
+    AT(STUB_AT_GUEST_WAIT)
+    syscall
+    ret
+
+/* void guest_wake(word): FUTEX_WAKE of one. */
+    .globl guest_wake
+    AT(STUB_AT_GUEST_WAKE - 16)
+guest_wake:
+    mov $1, %esi
+    mov %esi, %edx
+    mov $NR_futex, %eax
+    AT(STUB_AT_GUEST_WAKE)
+    syscall
+    ret
+
+/*
+ * void guest_exit(word): gives the turn to the sentry for the last time and ends the thread without
+ * using its area any more.
+ */
+    .globl guest_exit
+    AT(STUB_AT_GUEST_EXIT - 32)
+guest_exit:
+    mov $STUB_TURN_SENTRY, %eax
+    xchg %eax, (%rdi)
+    test $STUB_TURN_WAITER, %eax
+    jz 1f
+    call guest_wake
+1:  xor %edi, %edi
+    mov $NR_exit, %eax
+    AT(STUB_AT_GUEST_EXIT)
+    syscall
+    ud2
+
+/* Every signal arrives here, on the alternate stack: signal number, siginfo, ucontext. */
+    AT(STUB_AT_SIGNAL)
+    cld
+    push $0x202
+    popfq
+    and $-16, %rsp
+    call guest_signal
+    ud2
+
+    AT(STUB_AT_RESTORER)
+    ud2
+
+/*
+ * A rewritten call site: all registers as at its system call, but rcx has the return address. The
+ * thread's area is at the gs base, its stack at the end of it. Nothing below the guest's stack
+ * pointer is touched.
+ */
+    AT(STUB_AT_ENTRY)
+entry:
+    mov %rsp, %gs:MAILBOX_REGS + 8 * 19
+    mov %rcx, %gs:MAILBOX_REGS + 8 * 11
+    rdgsbase %rcx
+    lea STUB_AREA_SIZE(%rcx), %rsp
+    pushfq
+    mov %rdi, MAILBOX_REGS + 8 * 14(%rcx)
+    mov %rcx, %rdi
+    pop %rcx
+    mov %rcx, MAILBOX_REGS + 8 * 18(%rdi) /* eflags */
+    mov %rcx, MAILBOX_REGS + 8 * 6(%rdi)  /* r11 */
+    mov MAILBOX_REGS + 8 * 11(%rdi), %rcx
+    mov %rcx, MAILBOX_REGS + 8 * 16(%rdi) /* rip */
+    mov %r15, MAILBOX_REGS + 8 * 0(%rdi)
+    mov %r14, MAILBOX_REGS + 8 * 1(%rdi)
+    mov %r13, MAILBOX_REGS + 8 * 2(%rdi)
+    mov %r12, MAILBOX_REGS + 8 * 3(%rdi)
+    mov %rbp, MAILBOX_REGS + 8 * 4(%rdi)
+    mov %rbx, MAILBOX_REGS + 8 * 5(%rdi)
+    mov %r10, MAILBOX_REGS + 8 * 7(%rdi)
+    mov %r9, MAILBOX_REGS + 8 * 8(%rdi)
+    mov %r8, MAILBOX_REGS + 8 * 9(%rdi)
+    mov %rax, MAILBOX_REGS + 8 * 10(%rdi)
+    mov %rdx, MAILBOX_REGS + 8 * 12(%rdi)
+    mov %rsi, MAILBOX_REGS + 8 * 13(%rdi)
+    cld
+    testl $0x44100, MAILBOX_REGS + 8 * 18(%rdi) /* AC NT TF: not while we run */
+    jz 1f
+    push $0x202
+    popfq
+1:  call guest_call
+    ud2
+
+/*
+ * The ways back to guest code. A signal that interrupts between the test of `interrupted` and the
+ * guest's first instruction is noticed by its address here, and the sentry asked again.
+ *
+ * guest_return(mailbox): rcx is rip and r11 the flags, as after a system call.
+ */
+    .globl guest_return
+    .globl guest_load
+    AT(STUB_AT_RESUME)
+guest_return:
+    lea STUB_AREA_SIZE(%rdi), %rsp
+    cmpl $0, MAILBOX_INTERRUPTED(%rdi)
+    jne interrupted
+    mov MAILBOX_REGS + 8 * 6(%rdi), %r11
+    push %r11
+    popfq
+    mov MAILBOX_REGS + 8 * 0(%rdi), %r15
+    mov MAILBOX_REGS + 8 * 1(%rdi), %r14
+    mov MAILBOX_REGS + 8 * 2(%rdi), %r13
+    mov MAILBOX_REGS + 8 * 3(%rdi), %r12
+    mov MAILBOX_REGS + 8 * 4(%rdi), %rbp
+    mov MAILBOX_REGS + 8 * 5(%rdi), %rbx
+    mov MAILBOX_REGS + 8 * 7(%rdi), %r10
+    mov MAILBOX_REGS + 8 * 8(%rdi), %r9
+    mov MAILBOX_REGS + 8 * 9(%rdi), %r8
+    mov MAILBOX_REGS + 8 * 10(%rdi), %rax
+    mov MAILBOX_REGS + 8 * 12(%rdi), %rdx
+    mov MAILBOX_REGS + 8 * 13(%rdi), %rsi
+    mov MAILBOX_REGS + 8 * 16(%rdi), %rcx
+    mov MAILBOX_REGS + 8 * 19(%rdi), %rsp
+    mov MAILBOX_REGS + 8 * 14(%rdi), %rdi
+    jmp *%rcx
+
+/*
+ * guest_load(mailbox, frame, gs base): any registers. The frame holds the general registers in the
+ * order of the pops below, then what iretq takes.
+ */
+guest_load:
+    cmpl $0, MAILBOX_INTERRUPTED(%rdi)
+    jne interrupted
+    mov %rsi, %rsp
+    wrgsbase %rdx
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rax
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+    iretq
+interrupted:
+    lea STUB_AREA_SIZE(%rdi), %rsp
+    call guest_interrupted
+    ud2
+
+/* void guest_restart(area, function, argument): calls function(area, argument) on an empty stack. */
+    .globl guest_restart
+    AT(STUB_AT_RESUME_END)
+guest_restart:
+    lea STUB_AREA_SIZE(%rdi), %rsp
+    mov %rsi, %rax
+    mov %rdx, %rsi
+    call *%rax
+    ud2
+
+    AT(STUB_ENTRY_SLOT)
+    .quad entry
 
     .section .note.GNU-stack, "", @progbits

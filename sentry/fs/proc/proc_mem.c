@@ -30,7 +30,7 @@ static ssize_t mem_move(struct file *file, struct uio *uio, uint64_t offset, boo
         if (write) {
             count = uio_get(uio, buffer, length);
             if (count > 0) {
-                count = mm->platform->copy_out_force(mm->space, addr, buffer, (size_t)count);
+                count = mm_copy_out_force(mm, addr, buffer, (size_t)count);
             }
         } else {
             count = mm->platform->copy_in(mm->space, addr, buffer, length);

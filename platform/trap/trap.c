@@ -1,0 +1,178 @@
+/*
+ * trap.c: the trap engine's table, and its address spaces.
+ */
+#include "platform/trap/trap.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "platform/trap/trap_internal.h"
+#include "platform/stub/stub_image.h"
+
+static int trap_init(const struct platform_config *config, struct platform **ret_platform)
+{
+    struct platform *platform = calloc(1, sizeof *platform);
+    if (platform == NULL) {
+        return -ENOMEM;
+    }
+    int image = config->stub_image_fd >= 0 ? config->stub_image_fd : stub_image_create();
+    int rc = image < 0 ? image : placement_new(&platform->placement);
+    if (rc == 0) {
+        rc = stub_start_template(image, SECCOMP_RET_TRAP, &platform->template_stub);
+    }
+    if (rc == 0) {
+        rc = trap_monitor_new(&platform->monitor);
+    }
+    if (image >= 0 && config->stub_image_fd < 0) {
+        close(image);
+    }
+    if (rc != 0) {
+        stub_free(platform->template_stub);
+        placement_free(platform->placement);
+        free(platform);
+        return rc;
+    }
+    *ret_platform = platform;
+    return 0;
+}
+
+static void trap_fini(struct platform *platform)
+{
+    if (platform == NULL) {
+        return;
+    }
+    trap_monitor_free(platform->monitor);
+    stub_free(platform->template_stub);
+    placement_free(platform->placement);
+    free(platform);
+}
+
+static int new_space(struct platform *platform, struct stub *parent,
+                     struct address_space **ret_space)
+{
+    struct address_space *space = calloc(1, sizeof *space);
+    if (space == NULL) {
+        return -ENOMEM;
+    }
+    int rc = stub_fork(parent, &space->stub);
+    if (rc == 0) {
+        space->platform = platform;
+        atomic_init(&space->guest_ticks, 0);
+        rc = trap_monitor_add_space(platform->monitor, space);
+    }
+    if (rc != 0) {
+        stub_free(space->stub);
+        free(space);
+        return rc;
+    }
+    *ret_space = space;
+    return 0;
+}
+
+static int trap_space_new(struct platform *platform, struct address_space **ret_space)
+{
+    return new_space(platform, platform->template_stub, ret_space);
+}
+
+static int trap_space_fork(struct address_space *parent, struct address_space **ret_space)
+{
+    return new_space(parent->platform, parent->stub, ret_space);
+}
+
+static void trap_space_free(struct address_space *space)
+{
+    if (space != NULL) {
+        trap_monitor_remove_space(space->platform->monitor, space);
+        stub_free(space->stub);
+        free(space);
+    }
+}
+
+static void trap_space_vdso(struct address_space *space, struct vdso_info *ret_info)
+{
+    *ret_info = space->stub->vdso;
+}
+
+static int trap_space_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
+                          int flags, int fd, uint64_t offset)
+{
+    return stub_map(space->stub, addr, length, prot, flags, fd, offset);
+}
+
+static int trap_space_unmap(struct address_space *space, guest_addr addr, uint64_t length)
+{
+    return stub_unmap(space->stub, addr, length);
+}
+
+static int trap_space_protect(struct address_space *space, guest_addr addr, uint64_t length,
+                              int prot)
+{
+    return stub_protect(space->stub, addr, length, prot);
+}
+
+static int trap_space_remap(struct address_space *space, guest_addr old_addr, uint64_t old_length,
+                            guest_addr new_addr, uint64_t new_length, int flags)
+{
+    return stub_remap(space->stub, old_addr, old_length, new_addr, new_length, flags);
+}
+
+static int trap_space_advise(struct address_space *space, guest_addr addr, uint64_t length,
+                             int advice)
+{
+    return stub_advise(space->stub, addr, length, advice);
+}
+
+static int trap_space_mincore(struct address_space *space, guest_addr addr, uint64_t length,
+                              unsigned char *ret_vec)
+{
+    return stub_mincore(space->stub, addr, length, ret_vec);
+}
+
+static ssize_t trap_copy_in(struct address_space *space, guest_addr addr, void *buffer,
+                            size_t length)
+{
+    return stub_copy_in(space->stub, addr, buffer, length);
+}
+
+static ssize_t trap_copy_out(struct address_space *space, guest_addr addr, const void *buffer,
+                             size_t length)
+{
+    return stub_copy_out(space->stub, addr, buffer, length);
+}
+
+static ssize_t trap_copy_out_force(struct address_space *space, guest_addr addr, const void *buffer,
+                                   size_t length, int prot)
+{
+    return stub_copy_out_force(space->stub, addr, buffer, length, prot);
+}
+
+const struct platform_ops trap_platform_ops = {
+    .name = "trap",
+    .probe = trap_probe,
+    .init = trap_init,
+    .fini = trap_fini,
+    .space_new = trap_space_new,
+    .space_fork = trap_space_fork,
+    .space_free = trap_space_free,
+    .space_vdso = trap_space_vdso,
+    .space_map = trap_space_map,
+    .space_unmap = trap_space_unmap,
+    .space_protect = trap_space_protect,
+    .space_remap = trap_space_remap,
+    .space_advise = trap_space_advise,
+    .space_mincore = trap_space_mincore,
+    .copy_in = trap_copy_in,
+    .copy_out = trap_copy_out,
+    .copy_out_force = trap_copy_out_force,
+    .thread_new = trap_thread_new,
+    .thread_free = trap_thread_free,
+    .thread_run = trap_thread_run,
+    .thread_interrupt = trap_thread_interrupt,
+    .thread_get_xstate = trap_thread_get_xstate,
+    .thread_set_xstate = trap_thread_set_xstate,
+    .thread_atomic = trap_thread_atomic,
+    .thread_cpu_time = trap_thread_cpu_time,
+    .thread_set_affinity = trap_thread_set_affinity,
+};

@@ -1,0 +1,100 @@
+/*
+ * trap_internal.h: types shared by the files of the trap engine.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "platform/base/compiler.h"
+#include "platform/base/lock.h"
+#include "platform/base/queue.h"
+#include "platform/placement.h"
+#include "platform/platform.h"
+#include "platform/stub/stub.h"
+
+TAILQ_HEAD(space_list, address_space);
+TAILQ_HEAD(thread_list, platform_thread);
+
+struct platform {
+    struct stub *template_stub;
+    struct placement *placement;
+    struct trap_monitor *monitor;
+};
+
+struct address_space {
+    struct platform *platform;
+    struct stub *stub;
+    /* Time that threads of this space spent in guest mode; shares the CPU time among them. */
+    atomic_ullong guest_ticks;
+    uint64_t id; /* of the monitor's event; constant */
+    /* Under the monitor's lock. */
+    TAILQ_ENTRY(address_space) link;
+    struct thread_list threads;
+};
+
+/* Bits of platform_thread.state. */
+#define THREAD_IN_GUEST  1U /* between the start of thread_run and its event */
+#define THREAD_INTERRUPT 2U /* thread_interrupt was called and not reported yet */
+
+/* The signal that makes a running guest thread post STUB_EVENT_INTERRUPTED. */
+#define THREAD_INTERRUPT_SIGNAL SIGURG
+
+struct platform_thread {
+    struct address_space *space;
+    TAILQ_ENTRY(platform_thread) link; /* under the monitor's lock */
+    pid_t tid;
+    uint32_t slot;
+    struct stub_mailbox *mailbox; /* hostile memory: every field is read once */
+    atomic_uint state;
+    atomic_bool dead;      /* nobody will post any more; only ever becomes true */
+    bool xstate_pending;   /* the area holds a state that the next resume loads */
+    bool gs_taken;         /* the guest has a gs base of its own */
+    struct arch_regs last; /* as the stub posted them; resume writes what differs */
+    atomic_ullong guest_ticks;
+    uint64_t user_ns, system_ns; /* last reported: they never decrease */
+    struct placement_pair pair;
+};
+
+/* trap_thread.c */
+int trap_thread_new(struct address_space *space, struct platform_thread **ret_thread) must_check;
+void trap_thread_free(struct platform_thread *thread);
+ssize_t trap_thread_get_xstate(struct platform_thread *thread, void *buffer,
+                               size_t size) must_check;
+int trap_thread_set_xstate(struct platform_thread *thread, const void *buffer,
+                           size_t size) must_check;
+int trap_thread_atomic(struct platform_thread *thread, guest_addr addr, enum platform_atomic op,
+                       uint32_t expected, uint32_t desired, uint32_t *ret_old) must_check;
+int trap_thread_cpu_time(struct platform_thread *thread, uint64_t *ret_user_ns,
+                         uint64_t *ret_system_ns) must_check;
+int trap_thread_set_affinity(struct platform_thread *thread, const void *mask,
+                             size_t mask_size) must_check;
+
+/* trap_run.c */
+int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
+                    struct platform_event *ret_event) must_check;
+
+/* trap_handoff.c: the turn. */
+void trap_thread_interrupt(struct platform_thread *thread);
+/* Gives the turn to the guest side, whose mailbox is filled in. */
+void trap_give_turn(struct platform_thread *thread);
+/* Waits until the guest side posts: 0, or PLATFORM_DEAD. With limit_ns other than 0 a guest thread
+ * that stays silent for so long is taken for hostile and its process killed. */
+int trap_await_post(struct platform_thread *thread, uint64_t limit_ns) must_check;
+/* A command that a parked thread answers at once. */
+int trap_command(struct platform_thread *thread, uint32_t command) must_check;
+/* Makes the thread's own sentry thread return PLATFORM_DEAD. Any thread. */
+void trap_thread_lost(struct platform_thread *thread);
+
+/* trap_monitor.c: notices the end of stub processes, which can post nothing any more. */
+int trap_monitor_new(struct trap_monitor **ret_monitor) must_check;
+void trap_monitor_free(struct trap_monitor *monitor);
+int trap_monitor_add_space(struct trap_monitor *monitor, struct address_space *space) must_check;
+void trap_monitor_remove_space(struct trap_monitor *monitor, struct address_space *space);
+void trap_monitor_add_thread(struct trap_monitor *monitor, struct platform_thread *thread);
+void trap_monitor_remove_thread(struct trap_monitor *monitor, struct platform_thread *thread);
+
+/* trap_probe.c */
+int trap_probe(char *reason, size_t reason_size) must_check;

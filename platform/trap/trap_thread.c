@@ -1,0 +1,159 @@
+/*
+ * trap_thread.c: creation and end of guest threads, and their state beyond general registers.
+ *
+ * All functions but the interrupt are called by the thread's own sentry thread while the guest
+ * thread is parked in its stub.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "platform/base/log.h"
+#include "platform/host/process.h"
+#include "platform/trap/trap_internal.h"
+
+#define START_LIMIT_NS 30000000000ULL
+#define MXCSR_OFFSET   24
+#define HEADER_OFFSET  512
+
+int trap_thread_new(struct address_space *space, struct platform_thread **ret_thread)
+{
+    struct platform_thread *thread = calloc(1, sizeof *thread);
+    if (thread == NULL) {
+        return -ENOMEM;
+    }
+    thread->space = space;
+    atomic_init(&thread->state, 0);
+    atomic_init(&thread->dead, false);
+    atomic_init(&thread->guest_ticks, 0);
+    int rc = stub_new_guest_thread(space->stub, &thread->tid, &thread->slot, &thread->mailbox);
+    if (rc != 0) {
+        free(thread);
+        return rc;
+    }
+    trap_monitor_add_thread(space->platform->monitor, thread);
+    placement_add(space->platform->placement, &thread->pair, thread->tid);
+    rc = trap_await_post(thread, START_LIMIT_NS);
+    if (rc != 0) {
+        trap_thread_free(thread);
+        return rc;
+    }
+    *ret_thread = thread;
+    return 0;
+}
+
+void trap_thread_free(struct platform_thread *thread)
+{
+    if (thread == NULL) {
+        return;
+    }
+    struct address_space *space = thread->space;
+    placement_remove(space->platform->placement, &thread->pair);
+    bool left = !atomic_load(&thread->dead) && trap_command(thread, STUB_COMMAND_EXIT) == 0;
+    trap_monitor_remove_thread(space->platform->monitor, thread);
+    if (left) {
+        stub_release_area(space->stub, thread->slot);
+    }
+    free(thread);
+}
+
+ssize_t trap_thread_get_xstate(struct platform_thread *thread, void *buffer, size_t size)
+{
+    size_t whole = arch_xstate_size();
+    if (size < whole) {
+        return -EINVAL;
+    }
+    if (!thread->xstate_pending) {
+        int rc = trap_command(thread, STUB_COMMAND_SAVE_XSTATE);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    memcpy(buffer, (char *)thread->mailbox + STUB_AREA_XSTATE, whole);
+    return (ssize_t)whole;
+}
+
+/* What XRSTOR refuses: unknown features, the compacted form, reserved bits (Intel SDM, XRSTOR). */
+static bool xstate_is_valid(const unsigned char *state)
+{
+    uint64_t header[8];
+    uint32_t mxcsr;
+    memcpy(header, state + HEADER_OFFSET, sizeof header);
+    memcpy(&mxcsr, state + MXCSR_OFFSET, sizeof mxcsr);
+    for (size_t i = 1; i < array_size(header); i++) {
+        if (header[i] != 0) {
+            return false;
+        }
+    }
+    return (header[0] & ~arch_xstate_features()) == 0 && (mxcsr & ~arch_mxcsr_mask()) == 0;
+}
+
+int trap_thread_set_xstate(struct platform_thread *thread, const void *buffer, size_t size)
+{
+    size_t whole = arch_xstate_size();
+    if (size > whole || size < ARCH_XSTATE_MIN_SIZE || !xstate_is_valid(buffer)) {
+        return -EINVAL;
+    }
+    char *area = (char *)thread->mailbox + STUB_AREA_XSTATE;
+    memcpy(area, buffer, size);
+    memset(area + size, 0, whole - size);
+    thread->xstate_pending = true;
+    return 0;
+}
+
+int trap_thread_atomic(struct platform_thread *thread, guest_addr addr, enum platform_atomic op,
+                       uint32_t expected, uint32_t desired, uint32_t *ret_old)
+{
+    if (addr % sizeof(uint32_t) != 0 || stub_clip_copy(addr, sizeof(uint32_t)) == 0) {
+        return -EFAULT;
+    }
+    if (op == PLATFORM_ATOMIC_LOAD) {
+        uint32_t value;
+        ssize_t count = stub_copy_in(thread->space->stub, addr, &value, sizeof value);
+        if (count != sizeof value) {
+            return count == PLATFORM_DEAD ? PLATFORM_DEAD : -EFAULT;
+        }
+        *ret_old = value;
+        return 0;
+    }
+    struct stub_mailbox *mailbox = thread->mailbox;
+    mailbox->args[0] = addr;
+    mailbox->args[1] = expected;
+    mailbox->args[2] = desired;
+    int rc = trap_command(thread, STUB_COMMAND_CMPXCHG);
+    if (rc != 0) {
+        return rc;
+    }
+    *ret_old = (uint32_t) * (volatile uint64_t *)&mailbox->args[1];
+    return *(volatile int32_t *)&mailbox->result == 0 ? 0 : -EFAULT;
+}
+
+/* As in the ptrace engine: the host tells another process's total only, which is shared out by the
+ * time that each thread spent in guest mode. */
+int trap_thread_cpu_time(struct platform_thread *thread, uint64_t *ret_user_ns,
+                         uint64_t *ret_system_ns)
+{
+    uint64_t user;
+    uint64_t system;
+    int rc = host_process_cpu_time(thread->space->stub->pid, &user, &system);
+    if (rc != 0) {
+        return rc == -EINVAL ? PLATFORM_DEAD : rc;
+    }
+    uint64_t mine = atomic_load(&thread->guest_ticks);
+    uint64_t all = atomic_load(&thread->space->guest_ticks);
+    if (mine < all) {
+        user = (uint64_t)((unsigned __int128)user * mine / all);
+        system = (uint64_t)((unsigned __int128)system * mine / all);
+    }
+    thread->user_ns = max_of(thread->user_ns, user);
+    thread->system_ns = max_of(thread->system_ns, system);
+    *ret_user_ns = thread->user_ns;
+    *ret_system_ns = thread->system_ns;
+    return 0;
+}
+
+int trap_thread_set_affinity(struct platform_thread *thread, const void *mask, size_t mask_size)
+{
+    return placement_restrict(thread->space->platform->placement, &thread->pair, mask, mask_size);
+}
