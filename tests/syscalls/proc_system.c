@@ -56,10 +56,9 @@ TEST_CASE(filesystems_and_mounts)
     guest_read_file("/proc/filesystems", text, sizeof(text));
     CHECK(strstr(text, "proc\n"));
     guest_read_file("/proc/mounts", text, sizeof(text));
-    CHECK(strstr(text, " / "));
-    CHECK(strstr(text, " /proc proc "));
+    CHECK(strstr(text, " /proc proc ")); /* a chroot need not have a mount at "/" */
     guest_read_file("/proc/self/mountinfo", text, sizeof(text));
-    CHECK(strstr(text, " / / "));
+    CHECK(strstr(text, " / /proc "));
     CHECK(strstr(text, " - proc "));
 }
 
