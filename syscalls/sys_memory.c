@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "sentry/kernel/resident.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/fd_table.h"
 #include "sentry/vfs/mount.h"
@@ -132,6 +133,9 @@ long sys_mmap(struct task *task, const struct syscall_args *args)
 
 long sys_munmap(struct task *task, const struct syscall_args *args)
 {
+    if (args->arg[1] >= RESIDENT_LARGE) {
+        resident_note(task); /* before the peak goes */
+    }
     return mm_unmap(task->mm, args->arg[0], args->arg[1]);
 }
 

@@ -12,6 +12,7 @@
 #include "sentry/kernel/job_control.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/resident.h"
 #include "sentry/kernel/task_clone.h"
 #include "sentry/kernel/task_exec.h"
 #include "sentry/kernel/task_wait.h"
@@ -391,11 +392,12 @@ long sys_getrusage(struct task *task, const struct syscall_args *args)
     uint64_t system = 0;
     uint64_t max_rss = 0;
     int who = arg_int(args, 0);
+    uint64_t own_rss = who == RUSAGE_CHILDREN ? 0 : resident_peak(task);
     mutex_lock(&kernel_lock);
     switch (who) {
     case RUSAGE_SELF:
         process_cpu_time(process, &user, &system);
-        max_rss = max_of(process->max_rss, task->mm->peak_bytes);
+        max_rss = own_rss;
         break;
     case RUSAGE_CHILDREN:
         user = process->child_user_ns;
@@ -404,7 +406,7 @@ long sys_getrusage(struct task *task, const struct syscall_args *args)
         break;
     case RUSAGE_THREAD:
         task_cpu_time(task, &user, &system);
-        max_rss = max_of(process->max_rss, task->mm->peak_bytes);
+        max_rss = own_rss;
         break;
     default:
         mutex_unlock(&kernel_lock);

@@ -65,7 +65,9 @@ static ssize_t do_read(struct file *file, uint64_t addr, uint64_t count, const u
     }
     struct uio uio;
     uio_init_guest(&uio, current.mm, addr, count);
-    return is_null_transfer(file, &uio) ? 0 : blocking_read(file, &uio, pos, 0);
+    ssize_t result = is_null_transfer(file, &uio) ? 0 : blocking_read(file, &uio, pos, 0);
+    task_count_read(current_task(), result);
+    return result;
 }
 
 static ssize_t do_write(struct file *file, uint64_t addr, uint64_t count, const uint64_t *pos)
@@ -79,7 +81,9 @@ static ssize_t do_write(struct file *file, uint64_t addr, uint64_t count, const 
     }
     struct uio uio;
     uio_init_guest(&uio, current.mm, addr, count);
-    return blocking_write(file, &uio, pos, 0);
+    ssize_t result = blocking_write(file, &uio, pos, 0);
+    task_count_write(current_task(), result);
+    return result;
 }
 
 long sys_read(struct task *task, const struct syscall_args *args)
@@ -157,6 +161,7 @@ static ssize_t do_readv(struct file *file, const struct syscall_args *args, cons
         error = check_flags(file, flags);
         count = error < 0 ? error : blocking_read(file, &uio, pos, flags);
     }
+    task_count_read(current_task(), count);
     uio_fini(&uio);
     return count;
 }
@@ -178,6 +183,7 @@ static ssize_t do_writev(struct file *file, const struct syscall_args *args, con
         error = check_flags(file, flags);
         count = error < 0 ? error : blocking_write(file, &uio, pos, flags);
     }
+    task_count_write(current_task(), count);
     uio_fini(&uio);
     return count;
 }

@@ -317,6 +317,8 @@ static ssize_t send_file(struct task *task, struct file *out, struct file *in, u
         return -EINVAL;
     }
     ssize_t moved = copy_all(task, &copy);
+    task_count_read(task, moved);
+    task_count_write(task, moved);
     if (moved > 0) {
         error = store_position(in, addr, copy.in_pos);
     }
@@ -400,6 +402,8 @@ static ssize_t copy_range(struct task *task, const struct syscall_args *args, st
     copy.length = min_of(copy.length, UIO_MAX_LENGTH);
     copy.out_pos = &out_pos;
     ssize_t moved = copy.length == 0 ? 0 : copy_all(task, &copy);
+    task_count_read(task, moved);
+    task_count_write(task, moved);
     if (moved > 0) {
         error = store_position(in, arg_u64(args, 1), copy.in_pos);
         if (error == 0) {

@@ -338,3 +338,60 @@ void process_cpu_time(struct process *process, uint64_t *ret_user, uint64_t *ret
     *ret_user = user;
     *ret_system = system;
 }
+
+/* One writer, the task itself: no read-modify-write is needed. */
+static void add(_Atomic uint64_t *counter, uint64_t count)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + count,
+                          memory_order_relaxed);
+}
+
+void task_count_read(struct task *task, ssize_t result)
+{
+    add(&task->io_reads, 1);
+    if (result > 0) {
+        add(&task->io_read_bytes, (uint64_t)result);
+    }
+}
+
+void task_count_write(struct task *task, ssize_t result)
+{
+    add(&task->io_writes, 1);
+    if (result > 0) {
+        add(&task->io_written_bytes, (uint64_t)result);
+    }
+}
+
+void task_io(struct task *task, struct io_counts *ret_io)
+{
+    *ret_io = (struct io_counts){.read_bytes = atomic_load(&task->io_read_bytes),
+                                 .written_bytes = atomic_load(&task->io_written_bytes),
+                                 .reads = atomic_load(&task->io_reads),
+                                 .writes = atomic_load(&task->io_writes)};
+}
+
+static void io_add(struct io_counts *sum, const struct io_counts *part)
+{
+    sum->read_bytes += part->read_bytes;
+    sum->written_bytes += part->written_bytes;
+    sum->reads += part->reads;
+    sum->writes += part->writes;
+}
+
+void process_io(struct process *process, struct io_counts *ret_io)
+{
+    struct task *task;
+    *ret_io = process->io;
+    TAILQ_FOREACH (task, &process->threads, thread_link) {
+        struct io_counts io;
+        task_io(task, &io);
+        io_add(ret_io, &io);
+    }
+}
+
+void process_keep_io_locked(struct task *task)
+{
+    struct io_counts io;
+    task_io(task, &io);
+    io_add(&task->process->io, &io);
+}

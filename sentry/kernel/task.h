@@ -44,6 +44,11 @@ enum process_state { PROCESS_RUNNING, PROCESS_ZOMBIE, PROCESS_REAPED };
 
 struct posix_timer;
 
+/* What went through read and write, for /proc/PID/io. */
+struct io_counts {
+    uint64_t read_bytes, written_bytes, reads, writes;
+};
+
 struct process {
     struct refcount ref;
     int tgid;
@@ -83,8 +88,10 @@ struct process {
 
     struct rlimit limits[RLIM_NLIMITS];          /* (K) */
     uint64_t user_ns, system_ns;                 /* (K) of threads that ended */
+    struct io_counts io;                         /* (K) of threads that ended */
     uint64_t child_user_ns, child_system_ns;     /* (K) of reaped children */
     uint64_t max_rss, child_max_rss;             /* (K) bytes */
+    uint64_t max_rss_noted_ns;                   /* (K) see resident.h */
     uint64_t start_ns;                           /* CLOCK_BOOTTIME at creation */
     struct timer real_timer;                     /* ITIMER_REAL */
     uint64_t real_interval_ns, real_deadline_ns; /* (K) CLOCK_MONOTONIC; 0: disarmed */
@@ -150,6 +157,7 @@ struct task {
     atomic_int syscall_nr; /* of the call in progress, -1 outside; for /proc/pid/syscall */
     uint64_t start_ns;
     _Atomic uint64_t min_fault, maj_fault, voluntary_switches;
+    _Atomic uint64_t io_read_bytes, io_written_bytes, io_reads, io_writes;
     uint8_t affinity[128]; /* (K) CPU mask as set */
     _Atomic uint32_t sched_policy, sched_priority;
     _Atomic uint64_t timer_slack_ns;
@@ -203,3 +211,11 @@ uint64_t task_limit(int resource); /* soft limit of the calling process */
 /* CPU time of a live task, and of a process with its ended threads. Nanoseconds. (K) held. */
 void task_cpu_time(struct task *task, uint64_t *ret_user, uint64_t *ret_system);
 void process_cpu_time(struct process *process, uint64_t *ret_user, uint64_t *ret_system);
+/* The calling task's read or write ended with result; an error counts as a call. */
+void task_count_read(struct task *task, ssize_t result);
+void task_count_write(struct task *task, ssize_t result);
+void task_io(struct task *task, struct io_counts *ret_io);
+/* With the threads that ended. (K) held. */
+void process_io(struct process *process, struct io_counts *ret_io);
+/* The task leaves its process: what it did stays counted. */
+void process_keep_io_locked(struct task *task);

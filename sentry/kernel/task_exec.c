@@ -2,6 +2,7 @@
  * task_exec.c: execve: the new image is built completely in a clean address space; only then are
  * the other threads killed and the old memory given up (the point of no return).
  */
+#include "sentry/kernel/resident.h"
 #include "sentry/kernel/task_exec.h"
 
 #include <errno.h>
@@ -188,6 +189,10 @@ static int commit_image(struct task *task, const struct exec_request *request,
                         struct new_image *image)
 {
     struct process *process = task->process;
+    if (!task->vfork_parent) {
+        resident_note(
+            task); /* Linux: begin_new_exec: the old memory's peak stays, also a shared one */
+    }
     futex_task_exit(task);
     task_detach_platform(task);
     mutex_lock(&kernel_lock);
@@ -202,6 +207,9 @@ static int commit_image(struct task *task, const struct exec_request *request,
     task->forked = false;
     process->did_exec = true;
     process->exit_signal = SIGCHLD;
+    if (task->vfork_parent) {
+        process->max_rss = max_of(process->max_rss, task->vfork_parent->process->max_rss);
+    }
     task_vfork_release_locked(task);
     mutex_unlock(&kernel_lock);
     mm_unref(old);

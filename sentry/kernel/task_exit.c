@@ -8,6 +8,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/resident.h"
 #include "sentry/kernel/task_run.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/fd_table.h"
@@ -244,6 +245,7 @@ static bool leave_process(struct task *task)
     signal_queue_flush(&task->pending); /* a timer's entry must not stay behind in a zombie */
     process->user_ns += atomic_load(&task->user_ns);
     process->system_ns += atomic_load(&task->system_ns);
+    process_keep_io_locked(task);
     if (process->thread_count == 0 && !process->group_exiting) {
         process->exit_status = task->exit_code;
     }
@@ -293,8 +295,10 @@ void task_exit(struct task *task)
     if (task->platform_thread) {
         futex_task_exit(task);
     }
+    if (last_alive && !task->vfork_parent) {
+        resident_note(task);
+    }
     task_detach_platform(task);
-    uint64_t peak = task->mm ? task->mm->peak_bytes : 0;
     if (last_alive) {
         posix_timers_end(process);
         release_terminal(process);
@@ -307,7 +311,6 @@ void task_exit(struct task *task)
     task->fds = NULL;
     task->fs = NULL;
     task_vfork_release_locked(task);
-    process->max_rss = max_of(process->max_rss, peak);
     mutex_unlock(&kernel_lock);
     current.mm = NULL;
     current.fs = NULL;

@@ -12,10 +12,8 @@
 #include <sys/sysmacros.h>
 
 #include "sentry/fs/proc/internal.h"
+#include "sentry/kernel/resident.h"
 #include "sentry/mm/mm.h"
-
-#define RESIDENT_CHUNK 4096         /* pages asked at once */
-#define RESIDENT_MAX   (8ULL << 30) /* of one area */
 
 struct copied_area {
     uint64_t start, end, offset;
@@ -30,27 +28,6 @@ struct copied_areas {
     uint32_t count;
     uint64_t brk_start, brk;
 };
-
-static uint64_t resident_locked(struct mm *mm, const struct area *area)
-{
-    unsigned char pages[RESIDENT_CHUNK];
-    uint64_t end = area->start + min_of(area->end - area->start, RESIDENT_MAX);
-    uint64_t count = 0;
-    if (area->prot == PROT_NONE || (area->flags & (AREA_VDSO | AREA_VVAR)) != 0) {
-        return 0;
-    }
-    for (uint64_t at = area->start; at < end;) {
-        uint64_t length = min_of(end - at, RESIDENT_CHUNK * PAGE_SIZE);
-        if (mm->platform->space_mincore(mm->space, at, length, pages) < 0) {
-            break;
-        }
-        for (uint64_t i = 0; i < length / PAGE_SIZE; i++) {
-            count += pages[i] & 1;
-        }
-        at += length;
-    }
-    return count * PAGE_SIZE;
-}
 
 static int copy_areas(struct mm *mm, bool with_resident, struct copied_areas *ret)
 {
@@ -74,7 +51,7 @@ static int copy_areas(struct mm *mm, bool with_resident, struct copied_areas *re
             area->backing->ops->ref(area->backing);
         }
         if (with_resident) {
-            copy->resident = resident_locked(mm, area);
+            copy->resident = resident_area_locked(mm, area);
         }
     }
     ret->brk_start = mm->brk_start;
@@ -99,7 +76,7 @@ void proc_resident(struct mm *mm, struct proc_resident *ret)
     mm_lock(mm);
     for (struct area *area = mm_find_from_locked(mm, 0); area != NULL;
          area = mm_next_locked(area)) {
-        uint64_t bytes = resident_locked(mm, area);
+        uint64_t bytes = resident_area_locked(mm, area);
         if ((area->flags & AREA_SHARED) != 0) {
             ret->shared += bytes;
         } else if (area->backing != NULL && (area->prot & PROT_WRITE) == 0) {
