@@ -6,6 +6,7 @@
  * the directory that the user named, nothing else.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define FINISH_GRACE_MS         60000 /* for the list of changes after the program ended */
 #define LIMIT_GRACE_MS          2000
 #define GROWTH_BYTES_PER_SECOND (4ULL << 30)
+#define MEMORY_WORTH_TELLING    (1ULL << 20)
 
 static void size_text(uint64_t bytes, char *buffer, size_t size)
 {
@@ -192,6 +194,9 @@ void launcher_read_control(struct launcher *launcher)
                                      launcher->control_text, &fd);
         if (result == -EAGAIN) {
             return;
+        }
+        if (result == -ECONNRESET) {
+            continue; /* it ended without reading all we sent; what it sent is still there */
         }
         if (result == -EPROTO) {
             log_warning("malformed message from the sentry dropped");
@@ -392,6 +397,23 @@ static uint64_t next_interval_ns(const struct launcher *launcher, const struct u
     return max_of(interval, 20000000ULL);
 }
 
+/* For the guest's /proc/meminfo. Told only when it is worth a message; a sentry that does not read
+ * must not block us. */
+static void tell_memory(struct launcher *launcher, uint64_t memory)
+{
+    uint64_t told = launcher->memory_told;
+    uint64_t change = memory > told ? memory - told : told - memory;
+    if (change < MEMORY_WORTH_TELLING || launcher->control_fd < 0) {
+        return;
+    }
+    struct pollfd poll_control = {.fd = launcher->control_fd, .events = POLLOUT};
+    if (poll(&poll_control, 1, 0) == 1 && (poll_control.revents & POLLOUT) != 0) {
+        struct control_message message = {.type = CONTROL_MEMORY, .memory = memory};
+        ignore_result(control_send(launcher->control_fd, &message, NULL, 0, -1));
+        launcher->memory_told = memory;
+    }
+}
+
 void launcher_check_limits(struct launcher *launcher, uint64_t now_ns)
 {
     char limit[32];
@@ -414,6 +436,7 @@ void launcher_check_limits(struct launcher *launcher, uint64_t now_ns)
         launcher->next_sample_ns = now_ns + 100000000ULL;
         return;
     }
+    tell_memory(launcher, usage.memory);
     check_memory(launcher, usage.memory);
     check_cpu(launcher, usage.cpu_ns);
     launcher->next_sample_ns = launcher_now_ns() + next_interval_ns(launcher, &usage);

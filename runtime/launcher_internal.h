@@ -36,6 +36,7 @@ struct launcher {
     uint64_t time_end_ns; /* wall-time limit; UINT64_MAX: none */
     uint64_t next_sample_ns;
     uint64_t memory_limit;
+    uint64_t memory_told; /* to the sentry */
     struct text audit_line;
     char *control_text; /* CONTROL_TEXT_MAX + 1 bytes */
 };

@@ -86,6 +86,7 @@ static void host_facts(const struct sentry_config *config)
     kernel.boot_time_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
     kernel.boot_monotonic_ns = clock_monotonic_ns();
     ignore_result(getrandom(kernel.boot_id, sizeof(kernel.boot_id), 0));
+    kernel.nice = getpriority(PRIO_PROCESS, 0);
     kernel.limits.memory_bytes = config->limits.memory;
     kernel.limits.tasks = config->limits.pids;
 }

@@ -25,6 +25,7 @@
 #define HAVE_SYS 1
 #endif
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
@@ -53,6 +54,7 @@ static int charge_tmpfs(int64_t bytes)
         boot_limit_hit("tmpfs", "the in-memory file systems are full", false);
         return -ENOSPC;
     }
+    atomic_store(&kernel.tmpfs_bytes, now > 0 ? (uint64_t)now : 0);
     return 0;
 }
 

@@ -177,6 +177,9 @@ static void handle_message(const struct sentry_config *config)
         kill_all();
         boot_request_finish(SIGKILL);
         break;
+    case CONTROL_MEMORY:
+        atomic_store(&kernel.memory_used, message.memory);
+        break;
     case CONTROL_RESIZE:
         boot_console_resize(&message.window);
         break;

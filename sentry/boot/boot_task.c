@@ -1,9 +1,13 @@
 /* boot_task.c: pid 1 of the sandbox, which only reaps orphans, and pid 2, the program. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "sentry/boot/internal.h"
 #include "sentry/fs/dev/host_stream.h"
@@ -98,6 +102,30 @@ static int make_fs(const struct sentry_config *config, struct fs_context **ret_f
     return *ret_fs ? 0 : -ENOMEM;
 }
 
+/* The devices that a guest has itself are its own: with a name, and without the host's. */
+static const struct {
+    unsigned device_minor; /* of major 1 */
+    const char *name;
+} own_devices[] = {
+    {3, "/dev/null"}, {5, "/dev/zero"}, {7, "/dev/full"}, {8, "/dev/random"}, {9, "/dev/urandom"}};
+
+static int open_stream(int host_fd, struct file **ret_file)
+{
+    struct stat st;
+    int flags = fcntl(host_fd, F_GETFL);
+    if (flags >= 0 && fstat(host_fd, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) == 1) {
+        struct open_request request = {.flags = (unsigned)flags & O_ACCMODE};
+        for (size_t i = 0; i < array_size(own_devices); i++) {
+            if (own_devices[i].device_minor == minor(st.st_rdev) &&
+                vfs_open(NULL, own_devices[i].name, &request, ret_file) == 0) {
+                close(host_fd);
+                return 0;
+            }
+        }
+    }
+    return host_stream_new(host_fd, ret_file);
+}
+
 int boot_streams(const struct sentry_config *config, struct fd_table *table)
 {
     struct file *console = NULL;
@@ -111,7 +139,7 @@ int boot_streams(const struct sentry_config *config, struct fd_table *table)
         if (console && config->stream_is_terminal[i]) {
             file = file_ref(console);
         } else if (config->stream_fd[i] >= 0) {
-            result = host_stream_new(config->stream_fd[i], &file);
+            result = open_stream(config->stream_fd[i], &file);
         } else {
             continue;
         }
@@ -218,6 +246,7 @@ static int make_process(struct task **ret_task)
     }
     process->sighand = sighand_new();
     process->exit_signal = SIGCHLD;
+    process->nice = kernel.nice;
     struct task *task = process->sighand ? task_new(process) : NULL;
     if (!task) {
         process_unref(process);

@@ -37,6 +37,7 @@ enum control_type {
     CONTROL_RESIZE = 64, /* window */
     CONTROL_SIGNAL, /* value: signal for the guest's first process, or, with name "group", for its
                        process group (from SIGINT, SIGTERM … sent to the launcher) */
+    CONTROL_MEMORY, /* memory: bytes that the sandbox holds, as measured now and then */
     CONTROL_TERMINATE, /* kill every guest process, then send CHANGE…, STATS, DONE */
 };
 
@@ -64,6 +65,7 @@ struct control_message {
         struct winsize window;
         struct control_change change;
         struct control_stats stats;
+        uint64_t memory;
     };
     uint32_t text_length; /* without the final NUL, which is not sent */
     uint32_t reserved;

@@ -51,11 +51,10 @@ int kernel_set_domainname(const char *name, size_t length)
     return set_name(kernel.domainname, name, length);
 }
 
-/* Bytes mapped writable and private by all processes: the upper bound of what they hold. */
 void kernel_memory(uint64_t *ret_total, uint64_t *ret_available)
 {
     uint64_t total = min_of(kernel.limits.memory_bytes, kernel.host_memory_bytes);
-    uint64_t used = atomic_load(&kernel.memory_used);
+    uint64_t used = atomic_load(&kernel.memory_used) + atomic_load(&kernel.tmpfs_bytes);
     *ret_total = total;
     *ret_available = used < total ? total - used : 0;
 }

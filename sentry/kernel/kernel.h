@@ -33,6 +33,7 @@ struct kernel {
                               clocks */
     uint64_t boot_monotonic_ns;
     struct kernel_limits limits;
+    int nice; /* of the first process: what Stockade was started with */
     uint8_t boot_id[16];
     int random_fd; /* unused where getrandom works */
     /* under RANK_ACCOUNT through kernel_* below */
@@ -40,6 +41,7 @@ struct kernel {
     char domainname[65];
     atomic_uint task_count;
     atomic_ullong memory_used; /* bytes, as the launcher measured it last */
+    atomic_ullong tmpfs_bytes; /* of the in-memory file systems */
     atomic_ullong forks, context_switches;
     uint64_t ended_user_ns, ended_system_ns; /* (K) of reaped processes, for /proc/stat */
 };

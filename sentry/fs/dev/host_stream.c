@@ -401,6 +401,24 @@ static const struct file_ops stream_file_ops = {
     .anon_name = "pipe",
 };
 
+static const struct file_ops socket_file_ops = {
+    .read = stream_read,
+    .write = stream_write,
+    .poll = stream_poll,
+    .wait_queue = stream_wait_queue,
+    .ioctl = stream_ioctl,
+    .anon_name = "socket",
+};
+
+static const struct file_ops device_file_ops = {
+    .read = stream_read,
+    .write = stream_write,
+    .poll = stream_poll,
+    .wait_queue = stream_wait_queue,
+    .ioctl = stream_ioctl,
+    .anon_name = "/dev/stdio",
+};
+
 static const struct file_ops regular_file_ops = {
     .read = regular_read,
     .write = regular_write,
@@ -472,18 +490,33 @@ static void stream_free(struct inode *inode)
     free(stream);
 }
 
+static bool is_regular(uint32_t mode)
+{
+    return S_ISREG(mode) || S_ISBLK(mode);
+}
+
+static const struct file_ops *ops_of(uint32_t mode)
+{
+    if (is_regular(mode)) {
+        return &regular_file_ops;
+    }
+    if (S_ISSOCK(mode)) {
+        return &socket_file_ops;
+    }
+    return S_ISCHR(mode) ? &device_file_ops : &stream_file_ops;
+}
+
 /* Opening /dev/stdout or /proc/self/fd/N: another guest file on the same host fd. DIFFERS: a
  * regular file keeps one position for all of them and is not truncated. */
 static int stream_open(struct inode *inode, struct file *file)
 {
     struct host_stream *stream = container_of(inode, struct host_stream, inode);
-    bool regular = S_ISREG(inode->mode) || S_ISBLK(inode->mode);
     unsigned wanted = file->mode & (FILE_READ | FILE_WRITE);
     if ((wanted & ~stream->access) != 0) {
         return -EACCES;
     }
-    file->mode |= (unsigned)(regular ? FILE_OWN_POSITION : FILE_STREAM);
-    file->ops = regular ? &regular_file_ops : &stream_file_ops;
+    file->mode |= (unsigned)(is_regular(inode->mode) ? FILE_OWN_POSITION : FILE_STREAM);
+    file->ops = ops_of(inode->mode);
     return 0;
 }
 
@@ -544,12 +577,11 @@ int host_stream_new(int host_fd, struct file **ret_file)
     unsigned mode = access == O_RDONLY   ? FILE_READ
                     : access == O_WRONLY ? FILE_WRITE
                                          : FILE_READ | FILE_WRITE;
-    bool regular = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+    bool regular = is_regular(st.st_mode);
     stream->access = mode;
     mode |= FILE_NO_WRITE_COUNT | (unsigned)(regular ? FILE_OWN_POSITION : FILE_STREAM);
     unsigned flags = (unsigned)host_flags & (O_ACCMODE | (unsigned)(regular ? O_APPEND : 0));
-    int result = file_new(&stream->inode, NULL, regular ? &regular_file_ops : &stream_file_ops,
-                          mode, flags, NULL, ret_file);
+    int result = file_new(&stream->inode, NULL, ops_of(st.st_mode), mode, flags, NULL, ret_file);
     if (result == 0) {
         stream->fd = host_fd;
     }

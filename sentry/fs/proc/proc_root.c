@@ -144,24 +144,30 @@ static void show_kb(struct text *out, const char *name, uint64_t bytes)
 static int show_meminfo(struct proc_node *node, struct text *out)
 {
     static const char *const zeroes[] = {
-        "Buffers:",      "Cached:",         "SwapCached:",   "Active:",         "Inactive:",
-        "Active(anon):", "Inactive(anon):", "Active(file):", "Inactive(file):", "Unevictable:",
-        "Mlocked:",      "SwapTotal:",      "SwapFree:",     "Dirty:",          "Writeback:",
+        "SwapCached:",   "Active:",         "Inactive:",    "Active(anon):", "Inactive(anon):",
+        "Active(file):", "Inactive(file):", "Unevictable:", "Mlocked:",      "SwapTotal:",
+        "SwapFree:",     "Dirty:",          "Writeback:",
     };
     static const char *const more[] = {
-        "Mapped:",      "Shmem:",      "KReclaimable:", "Slab:",   "SReclaimable:", "SUnreclaim:",
-        "KernelStack:", "PageTables:", "NFS_Unstable:", "Bounce:", "WritebackTmp:",
+        "KReclaimable:", "Slab:",         "SReclaimable:", "SUnreclaim:",   "KernelStack:",
+        "PageTables:",   "NFS_Unstable:", "Bounce:",       "WritebackTmp:",
     };
     uint64_t total, available;
+    uint64_t in_files = atomic_load(&kernel.tmpfs_bytes);
+    uint64_t in_processes = atomic_load(&kernel.memory_used);
     (void)node;
     kernel_memory(&total, &available);
     show_kb(out, "MemTotal:", total);
     show_kb(out, "MemFree:", available);
     show_kb(out, "MemAvailable:", available);
+    show_kb(out, "Buffers:", 0);
+    show_kb(out, "Cached:", in_files);
     for (size_t i = 0; i < array_size(zeroes); i++) {
         show_kb(out, zeroes[i], 0);
     }
-    show_kb(out, "AnonPages:", total - available);
+    show_kb(out, "AnonPages:", in_processes);
+    show_kb(out, "Mapped:", 0);
+    show_kb(out, "Shmem:", in_files);
     for (size_t i = 0; i < array_size(more); i++) {
         show_kb(out, more[i], 0);
     }
