@@ -24,11 +24,12 @@ TAILQ_HEAD(pair_list, placement_pair);
 struct placement {
     struct mutex lock;
     struct pair_list pairs;
-    cpu_set_t cpus;                  /* ours, constant */
-    int cpu_count;                   /* below 2: nothing to choose */
-    int cpu_limit;                   /* above the highest of them */
-    atomic_int running[CPU_SETSIZE]; /* pairs in guest mode */
-    atomic_uint balancer;            /* futex word */
+    cpu_set_t cpus;                   /* ours, constant */
+    int cpu_count;                    /* below 2: nothing to choose */
+    int cpu_limit;                    /* above the highest of them */
+    atomic_int running[CPU_SETSIZE];  /* pairs in guest mode */
+    atomic_int spinning[CPU_SETSIZE]; /* sentry threads of split pairs: 0 or 1 */
+    atomic_uint balancer;             /* futex word */
     pthread_t thread;
 };
 
@@ -71,7 +72,9 @@ static void move_pair_locked(struct placement *placement, struct placement_pair 
         atomic_fetch_sub(&placement->running[old], 1);
     }
     pin(pair->guest_tid, cpu);
-    pin(pair->sentry_tid, cpu);
+    if (atomic_load(&pair->split) < 0) {
+        pin(pair->sentry_tid, cpu);
+    }
 }
 
 /* Moves one pair from the fullest to the emptiest CPU when they differ by two or more. Returns
@@ -200,6 +203,7 @@ void placement_add(struct placement *placement, struct placement_pair *pair, pid
     pair->moved_at = 0;
     atomic_init(&pair->cpu, -1);
     atomic_init(&pair->counted, -1);
+    atomic_init(&pair->split, -1);
     mutex_lock(&placement->lock);
     TAILQ_INSERT_TAIL(&placement->pairs, pair, link);
     if (placement->cpu_count > 1) {
@@ -211,6 +215,10 @@ void placement_add(struct placement *placement, struct placement_pair *pair, pid
 void placement_remove(struct placement *placement, struct placement_pair *pair)
 {
     placement_leave(placement, pair);
+    int cpu = atomic_exchange(&pair->split, -1);
+    if (cpu >= 0) {
+        atomic_store(&placement->spinning[cpu], 0);
+    }
     mutex_lock(&placement->lock);
     TAILQ_REMOVE(&placement->pairs, pair, link);
     mutex_unlock(&placement->lock);
@@ -264,6 +272,38 @@ void placement_leave(struct placement *placement, struct placement_pair *pair)
     if (cpu >= 0) {
         atomic_fetch_sub(&placement->running[cpu], 1);
     }
+}
+
+bool placement_split(struct placement *placement, struct placement_pair *pair)
+{
+    int own = atomic_load(&pair->cpu);
+    for (int cpu = 0; placement->cpu_count > 1 && cpu < placement->cpu_limit; cpu++) {
+        int none = 0;
+        if (cpu == own || !CPU_ISSET(cpu, &pair->allowed) ||
+            atomic_load_explicit(&placement->running[cpu], memory_order_relaxed) != 0 ||
+            !atomic_compare_exchange_strong(&placement->spinning[cpu], &none, 1)) {
+            continue;
+        }
+        atomic_store(&pair->split, cpu);
+        pin(pair->sentry_tid, cpu);
+        return true;
+    }
+    return false;
+}
+
+void placement_unsplit(struct placement *placement, struct placement_pair *pair)
+{
+    int cpu = atomic_exchange(&pair->split, -1);
+    if (cpu >= 0) {
+        atomic_store(&placement->spinning[cpu], 0);
+        pin(pair->sentry_tid, atomic_load(&pair->cpu));
+    }
+}
+
+bool placement_crowded(struct placement *placement, struct placement_pair *pair)
+{
+    int cpu = atomic_load_explicit(&pair->split, memory_order_relaxed);
+    return cpu < 0 || atomic_load_explicit(&placement->running[cpu], memory_order_relaxed) != 0;
 }
 
 int placement_restrict(struct placement *placement, struct placement_pair *pair, const void *mask,

@@ -6,6 +6,9 @@
  * with the fewest pairs in guest mode. While some CPU has several and another has too few, a
  * balancer thread looks every few milliseconds and moves one; otherwise it sleeps.
  *
+ * A pair may be *split*: its sentry thread spins for the next call on a CPU where no pair is in
+ * guest mode. It gives the CPU back as soon as a pair wants it.
+ *
  * With one CPU all of this does nothing.
  */
 #pragma once
@@ -28,6 +31,7 @@ struct placement_pair {
     pid_t sentry_tid, guest_tid;
     atomic_int cpu;     /* where the pair is pinned */
     atomic_int counted; /* the CPU whose count of running pairs it is in; -1 outside guest mode */
+    atomic_int split;   /* the CPU where the sentry thread spins; -1 when it shares the guest's */
     uint64_t moved_at;  /* monotonic ns of the last move by itself */
 };
 
@@ -42,6 +46,12 @@ void placement_remove(struct placement *placement, struct placement_pair *pair);
 /* Guest mode begins and ends. Never blocks; cheap. */
 void placement_enter(struct placement *placement, struct placement_pair *pair);
 void placement_leave(struct placement *placement, struct placement_pair *pair);
+/* Moves the pair's sentry thread, the caller, to a CPU of its own. False when none is free. */
+bool placement_split(struct placement *placement, struct placement_pair *pair);
+/* Moves it back to its guest thread's CPU. */
+void placement_unsplit(struct placement *placement, struct placement_pair *pair);
+/* Does somebody else want the CPU on which the split pair's sentry thread spins? */
+bool placement_crowded(struct placement *placement, struct placement_pair *pair);
 /* Restricts the pair to these host CPUs. -EINVAL when none of them is ours. */
 int placement_restrict(struct placement *placement, struct placement_pair *pair, const void *mask,
                        size_t mask_size) must_check;

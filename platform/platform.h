@@ -124,6 +124,17 @@ struct platform_ops {
                               size_t length, int prot) must_check;
 
     /*
+     * Cheaper copies for a sentry thread that is answering a call of this space; NULL where the
+     * engine has none. copy_in_string gives the length of the NUL-terminated string, which it wrote
+     * to the buffer, or -EAGAIN when it cannot tell. copy_out_later copies when the guest resumes,
+     * if it returns true; the caller knows that all of it is private writable memory.
+     */
+    ssize_t (*copy_in_string)(struct address_space *space, guest_addr addr, char *buffer,
+                              size_t size) must_check;
+    bool (*copy_out_later)(struct address_space *space, guest_addr addr, const void *buffer,
+                           size_t length) must_check;
+
+    /*
      * Threads. thread_new is called by the sentry thread that will run it, and all functions below
      * but thread_interrupt are called by that same thread only.
      */

@@ -9,10 +9,11 @@
 #ifndef STUB_LAYOUT_H
 #define STUB_LAYOUT_H
 
-#define STUB_TEXT    0x10000
-#define STUB_REQUEST 0x20000 /* one page, read-only in the stub */
-#define STUB_REPLY   0x21000 /* one page, writable by the guest: hostile */
-#define STUB_PAGE    0x1000
+#define STUB_GUEST_MIN 0x200000 /* PLATFORM_GUEST_MIN */
+#define STUB_TEXT      0x10000
+#define STUB_REQUEST   0x20000 /* one page, read-only in the stub */
+#define STUB_REPLY     0x21000 /* one page, writable by the guest: hostile */
+#define STUB_PAGE      0x1000
 
 /* Instruction addresses in the stub; STUB_IP_x is the address after the system call there. */
 #define STUB_AT_START  0x10000 /* set-up of a new process: several calls up to STUB_AT_LOOP */
@@ -57,14 +58,15 @@
  */
 #define STUB_AREAS        0x7fffe0000000
 #define STUB_AREAS_OFFSET 0x10000 /* of slot 0 in the memfd */
-#define STUB_AREA_SIZE    0x10000
-#define STUB_AREA_COUNT   4096
+#define STUB_AREA_SIZE    0x20000
+#define STUB_AREA_COUNT   4000
 #define STUB_AREA_XSTATE  0x1000
 #define STUB_XSTATE_MAX   0x3000
-#define STUB_AREA_WINDOW  0x4000
-#define STUB_WINDOW_SIZE  0x4000
-#define STUB_AREA_STACK   0x8000
-#define STUB_STACK_SIZE   0x8000
+#define STUB_AREA_WINDOW  0x4000 /* copies: first those into the sentry, then those out of it */
+#define STUB_WINDOW_IN    0x4000
+#define STUB_WINDOW_OUT   0x4000
+#define STUB_AREA_STACK   0x10000
+#define STUB_STACK_SIZE   0x10000
 
 /* Offsets in struct stub_mailbox, for assembly. */
 #define MAILBOX_INTERRUPTED 16
@@ -143,6 +145,14 @@ enum stub_command {
 #define STUB_RESUME_XSTATE 1U /* load the extended state from the area first */
 #define STUB_RESUME_FULL   2U /* rcx and r11 are not what a system call leaves, or TF is set */
 
+/* Guest memory and its copy in the window, whose offset is counted from the window's start. */
+struct stub_copy {
+    uint64_t addr;
+    uint32_t length, offset;
+};
+#define STUB_COPIES_IN  2
+#define STUB_COPIES_OUT 8
+
 /* The first page of an area. */
 struct stub_mailbox {
     _Atomic uint32_t turn;
@@ -162,6 +172,12 @@ struct stub_mailbox {
     uint32_t call_arch;
     int32_t result; /* of CMPXCHG: 0 or -EFAULT */
     uint64_t args[3];
+    /* What the stub copied before it posted a system call; length 0: nothing. */
+    struct stub_copy in[STUB_COPIES_IN];
+    /* What it copies before it resumes the guest. One that faults turns the call's result into
+     * -EFAULT. */
+    uint32_t out_count;
+    struct stub_copy out[STUB_COPIES_OUT];
 };
 
 _Static_assert(sizeof(struct stub_op) == STUB_OP_SIZE, "assembly uses this size");

@@ -78,6 +78,7 @@ static int trap_space_new(struct platform *platform, struct address_space **ret_
 
 static int trap_space_fork(struct address_space *parent, struct address_space **ret_space)
 {
+    trap_copy_flush(parent);
     return new_space(parent->platform, parent->stub, ret_space);
 }
 
@@ -98,29 +99,34 @@ static void trap_space_vdso(struct address_space *space, struct vdso_info *ret_i
 static int trap_space_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
                           int flags, int fd, uint64_t offset)
 {
+    trap_copy_flush(space);
     return stub_map(space->stub, addr, length, prot, flags, fd, offset);
 }
 
 static int trap_space_unmap(struct address_space *space, guest_addr addr, uint64_t length)
 {
+    trap_copy_flush(space);
     return stub_unmap(space->stub, addr, length);
 }
 
 static int trap_space_protect(struct address_space *space, guest_addr addr, uint64_t length,
                               int prot)
 {
+    trap_copy_flush(space);
     return stub_protect(space->stub, addr, length, prot);
 }
 
 static int trap_space_remap(struct address_space *space, guest_addr old_addr, uint64_t old_length,
                             guest_addr new_addr, uint64_t new_length, int flags)
 {
+    trap_copy_flush(space);
     return stub_remap(space->stub, old_addr, old_length, new_addr, new_length, flags);
 }
 
 static int trap_space_advise(struct address_space *space, guest_addr addr, uint64_t length,
                              int advice)
 {
+    trap_copy_flush(space);
     return stub_advise(space->stub, addr, length, advice);
 }
 
@@ -130,21 +136,10 @@ static int trap_space_mincore(struct address_space *space, guest_addr addr, uint
     return stub_mincore(space->stub, addr, length, ret_vec);
 }
 
-static ssize_t trap_copy_in(struct address_space *space, guest_addr addr, void *buffer,
-                            size_t length)
-{
-    return stub_copy_in(space->stub, addr, buffer, length);
-}
-
-static ssize_t trap_copy_out(struct address_space *space, guest_addr addr, const void *buffer,
-                             size_t length)
-{
-    return stub_copy_out(space->stub, addr, buffer, length);
-}
-
 static ssize_t trap_copy_out_force(struct address_space *space, guest_addr addr, const void *buffer,
                                    size_t length, int prot)
 {
+    trap_copy_flush(space);
     return stub_copy_out_force(space->stub, addr, buffer, length, prot);
 }
 
@@ -165,6 +160,8 @@ const struct platform_ops trap_platform_ops = {
     .space_mincore = trap_space_mincore,
     .copy_in = trap_copy_in,
     .copy_out = trap_copy_out,
+    .copy_in_string = trap_copy_in_string,
+    .copy_out_later = trap_copy_out_later,
     .copy_out_force = trap_copy_out_force,
     .thread_new = trap_thread_new,
     .thread_free = trap_thread_free,

@@ -28,17 +28,22 @@ void trap_thread_lost(struct platform_thread *thread)
     host_futex_wake((atomic_uint *)&thread->mailbox->turn, 2);
 }
 
-void trap_give_turn(struct platform_thread *thread)
+bool trap_give_turn(struct platform_thread *thread)
 {
     _Atomic uint32_t *turn = &thread->mailbox->turn;
-    if ((atomic_exchange(turn, STUB_TURN_GUEST) & STUB_TURN_WAITER) != 0) {
-        host_futex_wake((atomic_uint *)turn, 1);
+    if ((atomic_exchange(turn, STUB_TURN_GUEST) & STUB_TURN_WAITER) == 0) {
+        return false;
     }
+    host_futex_wake((atomic_uint *)turn, 1);
+    return true;
 }
 
 int trap_await_post(struct platform_thread *thread, uint64_t limit_ns)
 {
     _Atomic uint32_t *turn = &thread->mailbox->turn;
+    if (thread->pace.split && trap_pace_spin(thread)) {
+        return atomic_load(&thread->dead) ? PLATFORM_DEAD : 0;
+    }
     for (unsigned int rounds = 0;;) {
         uint32_t value = atomic_load_explicit(turn, memory_order_acquire);
         if ((value & STUB_TURN_SENTRY) != 0) {

@@ -42,6 +42,28 @@ struct address_space {
 /* The signal that makes a running guest thread post STUB_EVENT_INTERRUPTED. */
 #define THREAD_INTERRUPT_SIGNAL SIGURG
 
+/*
+ * How a sentry thread waits for its guest thread. Together on one CPU each hand-off costs two
+ * context switches; on two CPUs, both spinning, a tenth of that, but a CPU is kept busy and a
+ * sleeper there is dear to wake. All times in TSC ticks. Used by the sentry thread only.
+ */
+struct trap_pace {
+    bool split;
+    uint32_t quick;             /* calls in a row that a spinning sentry thread would have caught */
+    uint32_t hits;              /* calls caught since the split */
+    uint32_t slow;              /* answers in a row for which the guest thread had gone to sleep */
+    uint64_t posted;            /* when the last post was seen */
+    uint64_t budget;            /* how long to spin */
+    uint64_t pause, not_before; /* no split before; doubles with each split that did not pay */
+};
+
+/* Copies that travel with the turn. Used by the sentry thread only. */
+struct trap_copies {
+    uint32_t in_count, out_count, out_used;
+    bool out_allowed;
+    struct stub_copy in[STUB_COPIES_IN], out[STUB_COPIES_OUT];
+};
+
 struct platform_thread {
     struct address_space *space;
     TAILQ_ENTRY(platform_thread) link; /* under the monitor's lock */
@@ -56,6 +78,8 @@ struct platform_thread {
     atomic_ullong guest_ticks;
     uint64_t user_ns, system_ns; /* last reported: they never decrease */
     struct placement_pair pair;
+    struct trap_pace pace;
+    struct trap_copies copies;
 };
 
 /* trap_thread.c */
@@ -76,10 +100,36 @@ int trap_thread_set_affinity(struct platform_thread *thread, const void *mask,
 int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
                     struct platform_event *ret_event) must_check;
 
+/* trap_pace.c */
+/* Ticks of the TSC in a microsecond, measured once in 20 us. */
+uint64_t trap_ticks_per_us(void);
+void trap_pace_init(struct trap_pace *pace);
+/* Before the turn is given: decides where to wait and how long the guest side may spin. */
+void trap_pace_before(struct platform_thread *thread);
+/* Spins as the pace allows. True when the guest side has posted. */
+bool trap_pace_spin(struct platform_thread *thread);
+/* After a post: what was learnt. `given` is when the turn was given, `asleep` whether the guest
+ * thread had to be woken for it. */
+void trap_pace_after(struct platform_thread *thread, uint64_t given, bool asleep);
+
+/* trap_copy.c: see struct platform_ops. begin: a call was posted; end: the turn goes back. */
+void trap_copy_begin(struct platform_thread *thread, uint64_t number);
+void trap_copy_end(struct platform_thread *thread);
+/* Writes out what the stub was to copy later, if the caller answers a call of this space. */
+void trap_copy_flush(struct address_space *space);
+ssize_t trap_copy_in(struct address_space *space, guest_addr addr, void *buffer,
+                     size_t length) must_check;
+ssize_t trap_copy_in_string(struct address_space *space, guest_addr addr, char *buffer,
+                            size_t size) must_check;
+ssize_t trap_copy_out(struct address_space *space, guest_addr addr, const void *buffer,
+                      size_t length) must_check;
+bool trap_copy_out_later(struct address_space *space, guest_addr addr, const void *buffer,
+                         size_t length) must_check;
+
 /* trap_handoff.c: the turn. */
 void trap_thread_interrupt(struct platform_thread *thread);
-/* Gives the turn to the guest side, whose mailbox is filled in. */
-void trap_give_turn(struct platform_thread *thread);
+/* Gives the turn to the guest side, whose mailbox is filled in. True when it had to be woken. */
+bool trap_give_turn(struct platform_thread *thread);
 /* Waits until the guest side posts: 0, or PLATFORM_DEAD. With limit_ns other than 0 a guest thread
  * that stays silent for so long is taken for hostile and its process killed. */
 int trap_await_post(struct platform_thread *thread, uint64_t limit_ns) must_check;

@@ -72,6 +72,7 @@ static int read_post(struct platform_thread *thread, struct arch_regs *regs,
             regs->rax = UINT64_MAX;
         }
         regs->orig_rax = regs->rax;
+        trap_copy_begin(thread, regs->rax);
         ret_event->kind = PLATFORM_EVENT_SYSCALL;
         return 0;
     }
@@ -123,14 +124,17 @@ int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
         ret_event->kind = PLATFORM_EVENT_INTERRUPTED;
         return 0;
     }
+    trap_pace_before(thread);
+    trap_copy_end(thread);
     fill_mailbox(thread, regs);
-    uint64_t start = __builtin_ia32_rdtsc();
     placement_enter(placement, &thread->pair);
-    trap_give_turn(thread);
+    uint64_t start = __builtin_ia32_rdtsc();
+    bool asleep = trap_give_turn(thread);
     int rc = trap_await_post(thread, 0);
+    trap_pace_after(thread, start, asleep);
     placement_leave(placement, &thread->pair);
     atomic_fetch_and(&thread->state, ~THREAD_IN_GUEST);
-    uint64_t spent = __builtin_ia32_rdtsc() - start;
+    uint64_t spent = thread->pace.posted - start;
     atomic_fetch_add_explicit(&thread->guest_ticks, spent, memory_order_relaxed);
     atomic_fetch_add_explicit(&thread->space->guest_ticks, spent, memory_order_relaxed);
     return rc != 0 ? rc : read_post(thread, regs, ret_event);

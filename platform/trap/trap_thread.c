@@ -27,6 +27,7 @@ int trap_thread_new(struct address_space *space, struct platform_thread **ret_th
     atomic_init(&thread->state, 0);
     atomic_init(&thread->dead, false);
     atomic_init(&thread->guest_ticks, 0);
+    trap_pace_init(&thread->pace);
     int rc = stub_new_guest_thread(space->stub, &thread->tid, &thread->slot, &thread->mailbox);
     if (rc != 0) {
         free(thread);
@@ -49,6 +50,8 @@ void trap_thread_free(struct platform_thread *thread)
         return;
     }
     struct address_space *space = thread->space;
+    trap_copy_flush(space);
+    trap_copy_end(thread);
     placement_remove(space->platform->placement, &thread->pair);
     bool left = !atomic_load(&thread->dead) && trap_command(thread, STUB_COMMAND_EXIT) == 0;
     trap_monitor_remove_thread(space->platform->monitor, thread);
@@ -108,6 +111,7 @@ int trap_thread_atomic(struct platform_thread *thread, guest_addr addr, enum pla
     if (addr % sizeof(uint32_t) != 0 || stub_clip_copy(addr, sizeof(uint32_t)) == 0) {
         return -EFAULT;
     }
+    trap_copy_flush(thread->space);
     if (op == PLATFORM_ATOMIC_LOAD) {
         uint32_t value;
         ssize_t count = stub_copy_in(thread->space->stub, addr, &value, sizeof value);

@@ -100,6 +100,9 @@ static bool run_once(struct task *task)
     }
     switch (event.kind) {
     case PLATFORM_EVENT_SYSCALL:
+        if (mm_wants_plain(task->mm)) {
+            mm_learn_plain(task->mm);
+        }
         kernel_syscall(task);
         if (atomic_load(&task->work) || (int64_t)task->regs.orig_rax >= 0) {
             signal_deliver(task);

@@ -50,6 +50,7 @@ static bool is_data(const struct area *area)
 
 static void account(struct mm *mm, const struct area *area, int sign)
 {
+    mm_forget_plain(mm);
     uint64_t bytes = area->end - area->start;
     uint64_t delta = sign > 0 ? bytes : -bytes;
     mm->total_bytes += delta;

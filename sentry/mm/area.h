@@ -21,3 +21,7 @@ uint64_t area_find_gap(struct mm *mm, uint64_t length, uint64_t hint);
 bool area_range_free(struct mm *mm, uint64_t start, uint64_t end);
 /* True when every page of the range is mapped. */
 bool area_range_mapped(struct mm *mm, uint64_t start, uint64_t end);
+/* The area table changes: nothing is known to be plain memory any more. */
+void mm_forget_plain(struct mm *mm);
+/* Is all of the range known to be private, anonymous and writable? Takes no lock. */
+bool mm_is_plain(struct mm *mm, uint64_t addr, size_t length);

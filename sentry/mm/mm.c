@@ -227,7 +227,15 @@ ssize_t mm_copy_out_some(struct mm *mm, uint64_t addr, const void *buffer, size_
         return 0;
     }
     size_t part = clamp_range(addr, length);
-    return part == 0 ? -EFAULT : mm->platform->copy_out(mm->space, addr, buffer, part);
+    if (part == 0) {
+        return -EFAULT;
+    }
+    if (part <= PAGE_SIZE * 4 && mm->platform->copy_out_later != NULL &&
+        mm_is_plain(mm, addr, part) &&
+        mm->platform->copy_out_later(mm->space, addr, buffer, part)) {
+        return (ssize_t)part;
+    }
+    return mm->platform->copy_out(mm->space, addr, buffer, part);
 }
 
 ssize_t mm_copy_out_force(struct mm *mm, uint64_t addr, const void *buffer, size_t length)
@@ -274,6 +282,12 @@ int mm_copy_out(struct mm *mm, uint64_t addr, const void *buffer, size_t length)
 ssize_t mm_copy_in_string(struct mm *mm, uint64_t addr, char *buffer, size_t size)
 {
     size_t done = 0;
+    if (mm->platform->copy_in_string != NULL && clamp_range(addr, 1) != 0) {
+        ssize_t length = mm->platform->copy_in_string(mm->space, addr, buffer, size);
+        if (length != -EAGAIN) {
+            return length;
+        }
+    }
     while (done < size) {
         /* Most strings are short: a small first chunk, then up to the page end. */
         uint64_t at = addr + done;

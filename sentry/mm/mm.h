@@ -55,6 +55,19 @@ struct area {
 
 RB_HEAD(area_tree, area);
 
+/*
+ * Ranges known to be private, anonymous and writable: the target of most results. Read without a
+ * lock by copies, which may run under locks that come after the table's; written under mm->lock,
+ * sequence odd meanwhile. Every change of the area table empties it.
+ */
+#define MM_PLAIN_RANGES 4
+struct mm_plain {
+    atomic_uint sequence;
+    atomic_uint next; /* the slot to be replaced next */
+    _Atomic uint64_t start[MM_PLAIN_RANGES], end[MM_PLAIN_RANGES];
+    _Atomic uint64_t wanted; /* an address that was not found; 0: none */
+};
+
 struct mm {
     struct refcount ref; /* tasks and /proc readers */
     const struct platform_ops *platform;
@@ -77,6 +90,7 @@ struct mm {
     unsigned membarrier; /* REGISTER_* commands that were given */
     struct vdso_info vdso;
     uint64_t id; /* unique: futex key of private words */
+    struct mm_plain plain;
 };
 
 /* Linux's heuristic overcommit: one private writable request of more bytes than this fails
@@ -136,6 +150,12 @@ int mm_copy_out(struct mm *mm, uint64_t addr, const void *buffer, size_t length)
 ssize_t mm_copy_in_some(struct mm *mm, uint64_t addr, void *buffer, size_t length) must_check;
 ssize_t mm_copy_out_some(struct mm *mm, uint64_t addr, const void *buffer,
                          size_t length) must_check;
+/* To be called now and then with no lock held: looks up what copies have missed in mm->plain. */
+void mm_learn_plain(struct mm *mm);
+static inline bool mm_wants_plain(const struct mm *mm)
+{
+    return atomic_load_explicit(&mm->plain.wanted, memory_order_relaxed) != 0;
+}
 /* Writes through page protection, as a debugger does; short at the first page that cannot be. */
 ssize_t mm_copy_out_force(struct mm *mm, uint64_t addr, const void *buffer,
                           size_t length) must_check;

@@ -54,6 +54,73 @@ struct fixup {
 };
 extern const struct fixup fixups[], fixups_end[];
 
+/*
+ * Which arguments of a call point to what the sentry will read, so that they travel with the post.
+ * A hint names an argument and what it points to; the sentry reads all else itself.
+ */
+#define HINT_STRING          1 /* up to STRING_MAX bytes */
+#define HINT_BUFFER          2 /* as many bytes as the next argument says */
+#define HINT_ARRAY8          3 /* as many times 8 bytes as the next argument says */
+#define HINT_ARRAY16         4
+#define HINT_BYTES(n)        ((n) / 8 + 8) /* 8, 16 … 184 */
+#define HINT(kind, argument) ((kind) | (argument) << 5)
+#define STRING_MAX           256
+#define BUFFER_MAX           0x3000
+#define CALLS                512
+
+struct hints {
+    uint8_t first, second;
+};
+
+static const struct hints hints[CALLS] = {
+    [1] = {HINT(HINT_BUFFER, 1), 0},                         /* write */
+    [2] = {HINT(HINT_STRING, 0), 0},                         /* open */
+    [4] = {HINT(HINT_STRING, 0), 0},                         /* stat */
+    [6] = {HINT(HINT_STRING, 0), 0},                         /* lstat */
+    [7] = {HINT(HINT_ARRAY8, 0), 0},                         /* poll */
+    [13] = {HINT(HINT_BYTES(32), 1), 0},                     /* rt_sigaction */
+    [14] = {HINT(HINT_BYTES(8), 1), 0},                      /* rt_sigprocmask */
+    [18] = {HINT(HINT_BUFFER, 1), 0},                        /* pwrite64 */
+    [19] = {HINT(HINT_ARRAY16, 1), 0},                       /* readv */
+    [20] = {HINT(HINT_ARRAY16, 1), 0},                       /* writev */
+    [21] = {HINT(HINT_STRING, 0), 0},                        /* access */
+    [35] = {HINT(HINT_BYTES(16), 0), 0},                     /* nanosleep */
+    [44] = {HINT(HINT_BUFFER, 1), 0},                        /* sendto */
+    [46] = {HINT(HINT_BYTES(56), 1), 0},                     /* sendmsg */
+    [47] = {HINT(HINT_BYTES(56), 1), 0},                     /* recvmsg */
+    [59] = {HINT(HINT_STRING, 0), 0},                        /* execve */
+    [80] = {HINT(HINT_STRING, 0), 0},                        /* chdir */
+    [82] = {HINT(HINT_STRING, 0), HINT(HINT_STRING, 1)},     /* rename */
+    [83] = {HINT(HINT_STRING, 0), 0},                        /* mkdir */
+    [84] = {HINT(HINT_STRING, 0), 0},                        /* rmdir */
+    [85] = {HINT(HINT_STRING, 0), 0},                        /* creat */
+    [86] = {HINT(HINT_STRING, 0), HINT(HINT_STRING, 1)},     /* link */
+    [87] = {HINT(HINT_STRING, 0), 0},                        /* unlink */
+    [88] = {HINT(HINT_STRING, 0), HINT(HINT_STRING, 1)},     /* symlink */
+    [89] = {HINT(HINT_STRING, 0), 0},                        /* readlink */
+    [90] = {HINT(HINT_STRING, 0), 0},                        /* chmod */
+    [131] = {HINT(HINT_BYTES(24), 0), 0},                    /* sigaltstack */
+    [191] = {HINT(HINT_STRING, 0), HINT(HINT_STRING, 1)},    /* getxattr */
+    [192] = {HINT(HINT_STRING, 0), HINT(HINT_STRING, 1)},    /* lgetxattr */
+    [202] = {HINT(HINT_BYTES(16), 3), 0},                    /* futex */
+    [230] = {HINT(HINT_BYTES(16), 2), 0},                    /* clock_nanosleep */
+    [233] = {HINT(HINT_BYTES(16), 3), 0},                    /* epoll_ctl */
+    [257] = {HINT(HINT_STRING, 1), 0},                       /* openat */
+    [258] = {HINT(HINT_STRING, 1), 0},                       /* mkdirat */
+    [262] = {HINT(HINT_STRING, 1), 0},                       /* newfstatat */
+    [263] = {HINT(HINT_STRING, 1), 0},                       /* unlinkat */
+    [264] = {HINT(HINT_STRING, 1), HINT(HINT_STRING, 3)},    /* renameat */
+    [267] = {HINT(HINT_STRING, 1), 0},                       /* readlinkat */
+    [268] = {HINT(HINT_STRING, 1), 0},                       /* fchmodat */
+    [269] = {HINT(HINT_STRING, 1), 0},                       /* faccessat */
+    [271] = {HINT(HINT_ARRAY8, 0), HINT(HINT_BYTES(16), 2)}, /* ppoll */
+    [280] = {HINT(HINT_STRING, 1), HINT(HINT_BYTES(32), 2)}, /* utimensat */
+    [302] = {HINT(HINT_BYTES(16), 2), 0},                    /* prlimit64 */
+    [316] = {HINT(HINT_STRING, 1), HINT(HINT_STRING, 3)},    /* renameat2 */
+    [332] = {HINT(HINT_STRING, 1), 0},                       /* statx */
+    [439] = {HINT(HINT_STRING, 1), 0},                       /* faccessat2 */
+};
+
 /* stub.S */
 void guest_wait(_Atomic uint32_t *word, uint32_t value);
 void guest_wake(_Atomic uint32_t *word);
@@ -130,6 +197,114 @@ static void post(struct stub_mailbox *mailbox, uint32_t event)
     await_turn(mailbox);
 }
 
+/* Copies until a fault; returns how many bytes. */
+static uint64_t copy_bytes(void *to, const void *from, uint64_t length)
+{
+    uint64_t left = length;
+    __asm__ volatile("1: rep movsb\n"
+                     "2:\n"
+                     ".pushsection .fixups, \"a\"\n .long 1b, 2b\n .popsection"
+                     : "+D"(to), "+S"(from), "+c"(left)
+                     :
+                     : "memory");
+    return length - left;
+}
+
+/* Copies up to and with a NUL byte; returns how many bytes. */
+static uint64_t copy_string(void *to, const void *from, uint64_t length)
+{
+    uint64_t left = length;
+    uint8_t byte = 1;
+    __asm__ volatile("1: movb (%[from]), %[byte]\n"
+                     "   movb %[byte], (%[to])\n"
+                     "   inc %[from]\n"
+                     "   inc %[to]\n"
+                     "   dec %[left]\n"
+                     "   jz 2f\n"
+                     "   test %[byte], %[byte]\n"
+                     "   jnz 1b\n"
+                     "2:\n"
+                     ".pushsection .fixups, \"a\"\n .long 1b, 2b\n .popsection"
+                     : [to] "+r"(to), [from] "+r"(from), [left] "+r"(left), [byte] "+q"(byte)
+                     :
+                     : "memory", "cc");
+    return length - left;
+}
+
+static uint64_t argument(const struct arch_regs *regs, unsigned int index)
+{
+    switch (index) {
+    case 0:
+        return regs->rdi;
+    case 1:
+        return regs->rsi;
+    case 2:
+        return regs->rdx;
+    case 3:
+        return regs->r10;
+    default:
+        return regs->r8;
+    }
+}
+
+static uint32_t copy_hinted(struct stub_mailbox *mailbox, struct stub_copy *copy, unsigned int hint,
+                            uint32_t offset)
+{
+    const struct arch_regs *regs = &mailbox->regs;
+    unsigned int kind = hint & 31;
+    uint64_t addr = argument(regs, hint >> 5);
+    uint64_t count = argument(regs, (hint >> 5) + 1);
+    void *to = (char *)mailbox + STUB_AREA_WINDOW + offset;
+    uint64_t length = 0;
+    copy->length = 0;
+    if (addr < STUB_GUEST_MIN || addr >= STUB_AREAS) {
+        return offset;
+    }
+    if (kind == HINT_STRING) {
+        length = copy_string(to, (const void *)addr, STRING_MAX);
+    } else {
+        length = kind >= 8 ? 8 * (uint64_t)(kind - 8) : count;
+        if (kind == HINT_ARRAY8 || kind == HINT_ARRAY16) {
+            length = (uint32_t)count * (kind == HINT_ARRAY8 ? 8ULL : 16ULL);
+        }
+        if (length > BUFFER_MAX) {
+            return offset;
+        }
+        length = copy_bytes(to, (const void *)addr, length);
+    }
+    copy->addr = addr;
+    copy->offset = offset;
+    copy->length = (uint32_t)length;
+    return offset + (((uint32_t)length + 63) & ~63U);
+}
+
+static void copy_arguments(struct stub_mailbox *mailbox)
+{
+    uint64_t number = mailbox->regs.rax;
+    mailbox->in[0].length = 0;
+    mailbox->in[1].length = 0;
+    if (number >= CALLS || hints[number].first == 0) {
+        return;
+    }
+    uint32_t offset = copy_hinted(mailbox, &mailbox->in[0], hints[number].first, 0);
+    if (hints[number].second != 0) {
+        copy_hinted(mailbox, &mailbox->in[1], hints[number].second, offset);
+    }
+}
+
+static void copy_results(struct stub_mailbox *mailbox)
+{
+    uint32_t count = mailbox->out_count;
+    for (uint32_t i = 0; i < count && i < STUB_COPIES_OUT; i++) {
+        const struct stub_copy *copy = &mailbox->out[i];
+        uint64_t length = copy->length;
+        if (copy_bytes((void *)copy->addr, (char *)mailbox + STUB_AREA_WINDOW + copy->offset,
+                       length) != length) {
+            mailbox->regs.rax = (uint64_t)-EFAULT_;
+        }
+    }
+}
+
 static void save_xstate(struct stub_mailbox *mailbox)
 {
     char *area = (char *)mailbox + STUB_AREA_XSTATE;
@@ -200,6 +375,9 @@ static _Noreturn void load_registers(struct stub_mailbox *mailbox)
 static _Noreturn void resume(struct stub_mailbox *mailbox)
 {
     uint32_t flags = mailbox->flags;
+    if (mailbox->out_count != 0) {
+        copy_results(mailbox);
+    }
     if ((flags & STUB_RESUME_XSTATE) != 0) {
         load_xstate((char *)mailbox + STUB_AREA_XSTATE);
     }
@@ -249,6 +427,7 @@ void guest_ready(struct stub_mailbox *mailbox)
 void guest_call(struct stub_mailbox *mailbox)
 {
     mailbox->call_arch = 0;
+    copy_arguments(mailbox);
     serve(mailbox, STUB_EVENT_SYSCALL);
 }
 
@@ -260,6 +439,9 @@ void guest_interrupted(struct stub_mailbox *mailbox)
 /* The entry of guest_restart: the guest's extended state is live again. */
 static void serve_event(struct stub_mailbox *mailbox, uint64_t event)
 {
+    if (event == STUB_EVENT_SYSCALL) {
+        copy_arguments(mailbox);
+    }
     serve(mailbox, (uint32_t)event);
 }
 
