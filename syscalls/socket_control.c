@@ -15,8 +15,12 @@
 #define CONTROL_MAX 131072 /* Linux: sysctl optmem_max: ENOBUFS above */
 #define HEADER      sizeof(struct cmsghdr)
 
+#define LINUX_SO_TIMESTAMPING_NEW 65
+
 #define CAPABILITY_SETGID    6
 #define CAPABILITY_SETUID    7
+#define CAPABILITY_NET_ADMIN 12
+#define CAPABILITY_NET_RAW   13
 #define CAPABILITY_SYS_ADMIN 21
 
 void control_drop_files(struct socket_message *message)
@@ -25,8 +29,10 @@ void control_drop_files(struct socket_message *message)
         file_unref(message->files[i]);
     }
     free(message->files);
+    free(message->ancillary);
     message->files = NULL;
     message->file_count = 0;
+    message->ancillary = NULL;
 }
 
 /* SCM_RIGHTS: descriptors become files. */
@@ -136,18 +142,81 @@ int control_copy_in(struct task *task, uint64_t addr, uint64_t length,
     return error;
 }
 
+/* Linux: __sock_cmsg_send; files and credentials mean nothing to these families. */
+static int check_raw(const struct cmsghdr *header)
+{
+    size_t length = header->cmsg_len - HEADER;
+    if (header->cmsg_level != SOL_SOCKET) {
+        return 0;
+    }
+    switch (header->cmsg_type) {
+    case SCM_RIGHTS:
+    case SCM_CREDENTIALS:
+        return 0;
+    case SO_MARK:
+        return !cred_capable(current.cred, CAPABILITY_NET_RAW) &&
+                       !cred_capable(current.cred, CAPABILITY_NET_ADMIN)
+                   ? -EPERM
+               : length == sizeof(uint32_t) ? 0
+                                            : -EINVAL;
+    case SO_PRIORITY:
+    case SO_TIMESTAMPING:
+    case LINUX_SO_TIMESTAMPING_NEW:
+        return length == sizeof(uint32_t) ? 0 : -EINVAL;
+    default:
+        return -EINVAL;
+    }
+}
+
+int control_copy_in_raw(uint64_t addr, uint64_t length, struct socket_message *message)
+{
+    size_t at = 0;
+    if (addr == 0 || length == 0) {
+        return 0;
+    }
+    if (length > CONTROL_MAX) {
+        return -ENOBUFS;
+    }
+    auto_free unsigned char *control = malloc(length);
+    if (!control) {
+        return -ENOMEM;
+    }
+    if (mm_copy_in(current.mm, addr, control, length) < 0) {
+        return -EFAULT;
+    }
+    while (length - at >= HEADER) {
+        struct cmsghdr header;
+        memcpy(&header, control + at, HEADER);
+        if (header.cmsg_len < HEADER || header.cmsg_len > length - at) {
+            return -EINVAL;
+        }
+        int error = check_raw(&header);
+        if (error < 0) {
+            return error;
+        }
+        size_t step = CMSG_ALIGN(header.cmsg_len);
+        if (step >= length - at) {
+            break;
+        }
+        at += step;
+    }
+    message->control = control;
+    message->control_length = (uint32_t)length;
+    control = NULL;
+    return 0;
+}
+
 /* Where the next control message goes. */
 struct control_out {
     uint64_t addr, room, used;
 };
 
 /* Linux: put_cmsg: a message that does not fit whole is cut, and MSG_CTRUNC says so. */
-static int put_message(struct control_out *out, int type, const void *data, size_t length,
-                       struct socket_message *message)
+static int put_message(struct control_out *out, int level, int type, const void *data,
+                       size_t length, struct socket_message *message)
 {
     unsigned char buffer[HEADER + SOCKET_FILES_MAX * sizeof(int)];
-    struct cmsghdr header = {
-        .cmsg_len = CMSG_LEN(length), .cmsg_level = SOL_SOCKET, .cmsg_type = type};
+    struct cmsghdr header = {.cmsg_len = CMSG_LEN(length), .cmsg_level = level, .cmsg_type = type};
     if (out->addr == 0 || out->room < HEADER) {
         message->ret_flags |= MSG_CTRUNC;
         return 0;
@@ -188,7 +257,8 @@ static int put_files(struct task *task, struct control_out *out, bool close_on_e
     if (count < message->file_count) {
         message->ret_flags |= MSG_CTRUNC;
     }
-    return count == 0 ? 0 : put_message(out, SCM_RIGHTS, fds, count * sizeof(int), message);
+    return count == 0 ? 0
+                      : put_message(out, SOL_SOCKET, SCM_RIGHTS, fds, count * sizeof(int), message);
 }
 
 int control_copy_out(struct task *task, uint64_t addr, uint64_t room, bool close_on_exec,
@@ -196,9 +266,14 @@ int control_copy_out(struct task *task, uint64_t addr, uint64_t room, bool close
 {
     struct control_out out = {.addr = addr, .room = room};
     int error = 0;
-    if (message->has_cred) {
+    struct socket_ancillary *ancillary = message->ancillary;
+    for (uint32_t i = 0; ancillary && i < ancillary->count && error == 0; i++) {
+        error = put_message(&out, ancillary->items[i].level, ancillary->items[i].type,
+                            ancillary->items[i].data, ancillary->items[i].length, message);
+    }
+    if (error == 0 && message->has_cred) {
         struct ucred cred = {message->cred.pid, message->cred.uid, message->cred.gid};
-        error = put_message(&out, SCM_CREDENTIALS, &cred, sizeof(cred), message);
+        error = put_message(&out, SOL_SOCKET, SCM_CREDENTIALS, &cred, sizeof(cred), message);
     }
     if (error == 0 && message->file_count > 0) {
         error = put_files(task, &out, close_on_exec, message);

@@ -27,5 +27,10 @@ int control_copy_in(struct task *task, uint64_t addr, uint64_t length,
  */
 int control_copy_out(struct task *task, uint64_t addr, uint64_t room, bool close_on_exec,
                      struct socket_message *message, uint64_t *ret_used) must_check;
-/* Drops the files that a message holds. */
+/*
+ * The same for families without files and credentials: message->control becomes a malloc'ed copy,
+ * which the caller frees. Of what SOL_SOCKET knows, what Linux's __sock_cmsg_send takes is taken.
+ */
+int control_copy_in_raw(uint64_t addr, uint64_t length, struct socket_message *message) must_check;
+/* Drops the files that a message holds, and what a receive brought of ancillary data. */
 void control_drop_files(struct socket_message *message);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sentry/core/clock.h"
@@ -208,9 +209,13 @@ static long send_header(struct task *task, struct file *file, const struct linux
     if (error < 0) {
         return error;
     }
-    error = control_copy_in(task, header->control, header->control_length, &message);
+    int domain = socket_of(file)->domain;
+    error = domain == AF_INET || domain == AF_INET6
+                ? control_copy_in_raw(header->control, header->control_length, &message)
+                : control_copy_in(task, header->control, header->control_length, &message);
     ssize_t count = error < 0 ? error : send_all(file, &message);
     control_drop_files(&message);
+    free((void *)(uintptr_t)message.control);
     uio_fini(&uio);
     return count;
 }

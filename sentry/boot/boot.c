@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -52,6 +54,32 @@ static int tie_to_launcher(const struct sentry_config *config)
     return 0;
 }
 
+/*
+ * The C library looks at /proc/sys/vm/overcommit_memory the first time it gives back memory of an
+ * arena that is not the first one, and remembers the answer. A confined sentry may open nothing, so
+ * that time is now: a thread of its own takes more than the trim threshold and gives it back.
+ */
+static void *arena_settle(void *unused)
+{
+    void *pieces[16];
+    (void)unused;
+    for (size_t i = 0; i < array_size(pieces); i++) {
+        pieces[i] = malloc(100000);
+    }
+    for (size_t i = array_size(pieces); i > 0; i--) {
+        free(pieces[i - 1]);
+    }
+    return NULL;
+}
+
+static void settle_allocator(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, arena_settle, NULL) == 0) {
+        pthread_join(thread, NULL);
+    }
+}
+
 static void signals_and_limits(void)
 {
     struct rlimit files;
@@ -65,6 +93,7 @@ static void signals_and_limits(void)
     setrlimit(RLIMIT_CORE, &no_core);
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    settle_allocator();
 }
 
 static void host_facts(const struct sentry_config *config)

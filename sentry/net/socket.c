@@ -17,6 +17,7 @@
 #include "sentry/mm/uio.h"
 #include "sentry/net/unix.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/inode.h"
 
 struct socket_family {
     int domain;
@@ -89,6 +90,7 @@ static int socket_file(struct socket *socket, unsigned flags, struct file **ret_
                       (flags & O_NONBLOCK) | O_RDWR, socket, ret_file);
     if (result == 0) {
         socket->file = *ret_file;
+        atomic_store(&socket->inode_number, (*ret_file)->inode->ino);
     }
     return result;
 }
@@ -197,6 +199,7 @@ ssize_t socket_receive(struct file *file, struct socket_message *message)
     message->has_cred = false;
     message->ret_flags = 0;
     message->name.length = 0;
+    message->ancillary = NULL;
     return socket ? socket->ops->receive(socket, message) : -ENOTSOCK;
 }
 
@@ -270,6 +273,28 @@ bool socket_receive_done(struct file *file, unsigned flags, uint64_t got, uint64
     return got >= min_of(target, wanted);
 }
 
+int socket_message_add(struct socket_message *message, int level, int type, const void *data,
+                       uint32_t length)
+{
+    struct socket_ancillary *ancillary = message->ancillary;
+    if (!ancillary) {
+        ancillary = message->ancillary = malloc(sizeof(*ancillary));
+        if (!ancillary) {
+            return -ENOMEM;
+        }
+        ancillary->count = 0;
+    }
+    if (ancillary->count == SOCKET_ANCILLARY_MAX || length > SOCKET_ANCILLARY_SIZE) {
+        return -ENOMEM;
+    }
+    ancillary->items[ancillary->count].level = level;
+    ancillary->items[ancillary->count].type = type;
+    ancillary->items[ancillary->count].length = length;
+    memcpy(ancillary->items[ancillary->count].data, data, length);
+    ancillary->count++;
+    return 0;
+}
+
 /* --- user memory of ioctls --- */
 
 long socket_put_user(uint64_t address, const void *data, size_t length)
@@ -307,6 +332,7 @@ static ssize_t socket_file_read(struct file *file, struct uio *uio, uint64_t off
         file_unref(message.files[i]);
     }
     free(message.files);
+    free(message.ancillary);
     return count;
 }
 
@@ -375,7 +401,7 @@ static long interface_ioctl(unsigned command, uint64_t argument)
         request.ifr_ifindex = 1;
         break;
     case SIOCGIFFLAGS:
-        request.ifr_flags = IFF_LOOPBACK;
+        request.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
         break;
     case SIOCGIFMTU:
         request.ifr_mtu = 65536;

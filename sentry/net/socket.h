@@ -41,6 +41,19 @@ struct socket_cred {
     uint32_t uid, gid;
 };
 
+/* Ancillary data of a protocol that a receive delivers. */
+#define SOCKET_ANCILLARY_MAX  16
+#define SOCKET_ANCILLARY_SIZE 64
+
+struct socket_ancillary {
+    uint32_t count;
+    struct {
+        int level, type;
+        uint32_t length;
+        unsigned char data[SOCKET_ANCILLARY_SIZE];
+    } items[SOCKET_ANCILLARY_MAX];
+};
+
 /*
  * One sendmsg or recvmsg. The caller owns files (array and references). Sending: on success the
  * references were taken and file_count is 0. Receiving: files is a malloc'ed array of references
@@ -55,6 +68,9 @@ struct socket_message {
     uint32_t file_count;
     bool has_cred; /* send: an SCM_CREDENTIALS message; receive: the caller must deliver one */
     struct socket_cred cred;
+    const unsigned char *control; /* send: the ancillary data as it came, borrowed; NULL */
+    uint32_t control_length;
+    struct socket_ancillary *ancillary; /* receive: malloc'ed, the caller frees it; NULL */
 };
 
 struct socket_ops {
@@ -91,6 +107,7 @@ struct socket_options {
     uint32_t send_buffer, receive_buffer;         /* bytes */
     uint64_t receive_timeout_ns, send_timeout_ns; /* SLEEP_FOREVER: none */
     int receive_low_water;
+    bool send_buffer_set, receive_buffer_set; /* by the program: no tuning */
     bool pass_cred, pass_security;
     struct linger linger;
     int values[80]; /* by option number, for the plain integers */
@@ -104,6 +121,7 @@ struct socket {
     struct mutex lock; /* RANK_SOCKET */
     struct wait_queue queue;
     struct socket_options options;
+    atomic_ullong inode_number; /* of its file; 0 while there is none */
 };
 
 /* For families. */
@@ -139,6 +157,10 @@ int socket_get_option(struct file *file, int level, int option, void *value,
 uint64_t socket_timeout(struct file *file, bool sending);
 /* Is a receive of wanted bytes with flags complete after got bytes? (MSG_WAITALL, SO_RCVLOWAT.) */
 bool socket_receive_done(struct file *file, unsigned flags, uint64_t got, uint64_t wanted);
+
+/* Adds a control message to what a receive delivers. -ENOMEM. */
+int socket_message_add(struct socket_message *message, int level, int type, const void *data,
+                       uint32_t length) must_check;
 
 /* For ioctl ops: copies to the calling task. 0 or -EFAULT. */
 long socket_put_user(uint64_t address, const void *data, size_t length) must_check;

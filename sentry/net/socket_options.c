@@ -111,7 +111,9 @@ static int set_locked(struct socket *socket, int option, const void *value, uint
         if (plain->kind == OPTION_ADMIN_BOOL && number != 0 && !capable(CAP_NET_ADMIN)) {
             return -EACCES;
         }
-        options->values[option] = plain->kind == OPTION_INT ? number : number != 0;
+        /* read by the port tables without the lock */
+        __atomic_store_n(&options->values[option], plain->kind == OPTION_INT ? number : number != 0,
+                         __ATOMIC_RELAXED);
         return 0;
     }
     switch (option) {
@@ -123,10 +125,14 @@ static int set_locked(struct socket *socket, int option, const void *value, uint
     case SO_SNDLOWAT:
         return -ENOPROTOOPT;
     case SO_SNDBUF:
-        options->send_buffer = buffer_size(number, false, SNDBUF_MIN);
+        __atomic_store_n(&options->send_buffer, buffer_size(number, false, SNDBUF_MIN),
+                         __ATOMIC_RELAXED);
+        options->send_buffer_set = true;
         return 0;
     case SO_RCVBUF:
-        options->receive_buffer = buffer_size(number, false, RCVBUF_MIN);
+        __atomic_store_n(&options->receive_buffer, buffer_size(number, false, RCVBUF_MIN),
+                         __ATOMIC_RELAXED);
+        options->receive_buffer_set = true;
         return 0;
     case SO_SNDBUFFORCE:
     case SO_RCVBUFFORCE:
