@@ -247,6 +247,9 @@ int task_exec(struct task *task, const struct exec_request *request)
                 return 0;
             }
             image = (struct new_image){0};
+            if (result == -ESRCH && !atomic_load(&task->exiting)) {
+                task_stub_died(task);
+            }
         }
         /* Linux: a failure after the point of no return is fatal. */
         mutex_lock(&kernel_lock);

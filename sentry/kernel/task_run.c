@@ -69,8 +69,18 @@ void task_detach_platform(struct task *task)
     }
 }
 
-/* The stub is gone: nothing of the guest can go on. */
-static void stub_died(struct task *task)
+void task_cannot_run(struct task *task, int error)
+{
+    if (error == -ESRCH) {
+        task_stub_died(task);
+        return;
+    }
+    mutex_lock(&kernel_lock);
+    process_group_exit_locked(task->process, SIGKILL);
+    mutex_unlock(&kernel_lock);
+}
+
+void task_stub_died(struct task *task)
 {
     log_error("a stub process was killed from outside (guest process %d, %s)", task->process->tgid,
               task->comm);
@@ -95,7 +105,7 @@ static bool run_once(struct task *task)
     int result = kernel.platform_ops->thread_run(task->platform_thread, &task->regs, &event);
     atomic_store(&task->in_guest, false);
     if (result != 0) {
-        stub_died(task);
+        task_stub_died(task);
         return false;
     }
     switch (event.kind) {
@@ -136,10 +146,10 @@ static void *task_thread(void *argument)
     free(task->initial_xstate);
     task->initial_xstate = NULL;
     if (result != 0) {
-        log_error("cannot start guest thread %d: %s", task->tid, strerror(-result));
-        mutex_lock(&kernel_lock);
-        process_group_exit_locked(task->process, SIGKILL);
-        mutex_unlock(&kernel_lock);
+        if (!atomic_load(&task->exiting)) {
+            log_error("cannot start guest thread %d: %s", task->tid, strerror(-result));
+            task_cannot_run(task, result);
+        }
     } else {
         while (run_once(task)) {
         }
