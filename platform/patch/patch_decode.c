@@ -215,12 +215,22 @@ static inline unsigned int end_of(const uint8_t *bytes, struct parts *in)
 unsigned int patch_length(const uint8_t *bytes, size_t available)
 {
     struct parts in;
-    uint8_t copy[BUFFER] = {0};
+    uint8_t copy[BUFFER];
     if (available < BUFFER) {
+        memset(copy, 0, sizeof(copy));
         memcpy(copy, bytes, available);
         bytes = copy;
     }
-    unsigned int length = end_of(bytes, &in);
+    /* Most instructions: at most a REX prefix, and an opcode of the first map. */
+    unsigned int at = (bytes[0] & 0xf0) == 0x40;
+    unsigned int kind = kinds[(uint8_t)one_byte[bytes[at]]];
+    unsigned int length;
+    if ((kind & (BAD | SPECIAL | PREFIX)) == 0) {
+        length = at + 1 + (kind >> 1 & 3) + (kind & IZ ? 4 : 0) +
+                 (kind & M ? modrm_size(bytes + at + 1) : 0);
+    } else {
+        length = end_of(bytes, &in);
+    }
     return length <= available && length <= PATCH_INSTRUCTION_MAX ? length : 0;
 }
 

@@ -66,6 +66,10 @@ static int find_hole(struct patch_plan *plan, size_t end, struct patch_hole **re
     if (end == 0 || end > plan->text.code) {
         return 0;
     }
+    uint8_t last = plan->text.bytes[end - 1];
+    if (last != 0x00 && last != 0x90 && last != 0xcc) {
+        return 0; /* no padding instruction ends so */
+    }
     uint32_t *slot = &plan->hole_at[end / 16];
     if (*slot == HOLE_UNKNOWN) {
         size_t start = patch_text_padding(&plan->text, end);
@@ -300,8 +304,16 @@ int patch_plan_sites(struct patch_plan *plan, int64_t number)
             error = grow_hop(plan, &plan->sites[i]);
         }
     }
+    /* Long ones first: few holes are large enough for them, so they get the tail. */
     for (size_t i = 0; i < count && !error; i++) {
-        error = place_trampoline(plan, &plan->sites[i]);
+        if (plan->sites[i].shape != PATCH_SHAPE_HOLE) {
+            error = place_trampoline(plan, &plan->sites[i]);
+        }
+    }
+    for (size_t i = 0; i < count && !error; i++) {
+        if (plan->sites[i].shape == PATCH_SHAPE_HOLE) {
+            error = place_trampoline(plan, &plan->sites[i]);
+        }
     }
     plan->site_count = 0;
     for (size_t i = 0; i < count; i++) {

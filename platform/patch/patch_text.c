@@ -10,6 +10,7 @@
 
 enum {
     BOUNDARY_WINDOW = 48, /* decoding starts at each of these bytes before the place in question */
+    BOUNDARY_VOTES = 12,  /* fewer prove nothing */
     BOUNDARY_NEAR = 12,   /* those nearer cannot be expected to have fallen into step */
     SHORT_REACH = 129,    /* of a branch with a one-byte displacement */
     LONG_REACH = 2048,    /* how far around padding branches with four-byte ones are looked for */
@@ -47,17 +48,17 @@ size_t patch_text_next_pair(const struct patch_text *text, size_t from)
     return end;
 }
 
-bool patch_text_is_boundary(const struct patch_text *text, size_t offset)
+/*
+ * Decodes from each byte before offset and counts who arrives there and who passes over it. Those
+ * who meet no instruction on the way do not count.
+ */
+static void vote(const struct patch_text *text, size_t offset, int *ret_meets, int *ret_misses)
 {
     enum { OUT, MEETS, MISSES };
     uint8_t verdict[BOUNDARY_WINDOW];
-    size_t low = offset > BOUNDARY_WINDOW ? offset - BOUNDARY_WINDOW : 0;
-    size_t span = offset - low;
+    size_t span = offset > BOUNDARY_WINDOW ? BOUNDARY_WINDOW : offset;
     int meets = 0, misses = 0;
 
-    if (offset == 0) {
-        return true;
-    }
     for (size_t back = 1; back <= span; back++) {
         size_t at = offset - back;
         unsigned int length = patch_length(text->bytes + at, text->code - at);
@@ -66,15 +67,34 @@ bool patch_text_is_boundary(const struct patch_text *text, size_t offset)
                         : length == back ? MEETS
                                          : verdict[back - length - 1];
         verdict[back - 1] = found;
-        if (back > BOUNDARY_NEAR || at == 0) {
+        if (back > BOUNDARY_NEAR) {
             meets += found == MEETS;
             misses += found == MISSES;
+        } else if (at == 0) { /* the text's start is the only sure one */
+            meets = found == MEETS;
+            misses = found == MISSES;
         }
     }
-    if (low == 0 && verdict[span - 1] == MISSES) {
-        return false;
+    *ret_meets = meets;
+    *ret_misses = misses;
+}
+
+bool patch_text_is_boundary(const struct patch_text *text, size_t offset)
+{
+    int meets, misses;
+    if (offset == 0) {
+        return true;
     }
-    return meets > 8 * misses && (meets >= 12 || low == 0);
+    vote(text, offset, &meets, &misses);
+    return meets > 4 * misses && (meets >= BOUNDARY_VOTES || offset < BOUNDARY_WINDOW);
+}
+
+/* For dangers: true unless it is well known not to be one. */
+static bool may_be_boundary(const struct patch_text *text, size_t offset)
+{
+    int meets, misses;
+    vote(text, offset, &meets, &misses);
+    return 4 * meets >= misses || misses < BOUNDARY_VOTES;
 }
 
 static bool starts_with(const struct patch_text *text, size_t at, const char *bytes, size_t count)
@@ -93,14 +113,31 @@ static bool is_error_check(const struct patch_text *text, size_t at)
     return imm[0] <= 1 && imm[1] == 0xf0 && imm[2] == 0xff && imm[3] == 0xff;
 }
 
-/* The multi-byte nops of the assemblers, without prefixes. */
-static const struct {
-    uint8_t length;
-    char bytes[9];
-} nops[] = {
-    {8, "\x0f\x1f\x84\0\0\0\0"}, {7, "\x0f\x1f\x80\0\0\0"}, {5, "\x0f\x1f\x44\0"},
-    {4, "\x0f\x1f\x40"},         {3, "\x0f\x1f"},
-};
+/* The multi-byte nops of the assemblers, without prefixes, as little-endian numbers. */
+#define NOP_8 0x0000000000841f0fULL
+#define NOP_7 0x00000000801f0fULL
+#define NOP_5 0x0000441f0fULL
+#define NOP_4 0x00401f0fULL
+#define NOP_3 0x001f0fULL
+
+static uint64_t low_bytes(uint64_t value, int count)
+{
+    return value & (UINT64_MAX >> (64 - 8 * count));
+}
+
+/* The length of the multi-byte nop that value, the next eight bytes, begins with, or 0. */
+static unsigned int long_nop(uint64_t value)
+{
+    if (low_bytes(value, 2) != 0x1f0f) {
+        return 0;
+    }
+    return value == NOP_8                 ? 8
+           : low_bytes(value, 7) == NOP_7 ? 7
+           : low_bytes(value, 5) == NOP_5 ? 5
+           : low_bytes(value, 4) == NOP_4 ? 4
+           : low_bytes(value, 3) == NOP_3 ? 3
+                                          : 0;
+}
 
 /* The length of the nop or int3 at offset that assemblers pad with, or 0. */
 static unsigned int padding_length(const struct patch_text *text, size_t at, bool *ret_single)
@@ -108,6 +145,7 @@ static unsigned int padding_length(const struct patch_text *text, size_t at, boo
     const uint8_t *bytes = text->bytes + at;
     size_t available = text->code - at;
     size_t skip = 0;
+    uint64_t value = 0;
 
     *ret_single = false;
     if (bytes[0] == 0xcc) {
@@ -123,32 +161,30 @@ static unsigned int padding_length(const struct patch_text *text, size_t at, boo
     if (skip < available && bytes[skip] == 0x2e) {
         skip++;
     }
-    if (available - skip < 3 || bytes[skip] != 0x0f) {
+    if (skip >= available || bytes[skip] != 0x0f) {
         return 0;
     }
-    for (size_t i = 0; i < array_size(nops); i++) {
-        if (available - skip >= nops[i].length &&
-            memcmp(bytes + skip, nops[i].bytes, nops[i].length) == 0) {
-            return (unsigned int)skip + nops[i].length;
-        }
+    if (available - skip >= sizeof(value)) {
+        memcpy(&value, bytes + skip, sizeof(value));
+    } else {
+        value = UINT64_MAX; /* what is missing is in no nop */
+        memcpy(&value, bytes + skip, available - skip);
     }
-    return 0;
+    unsigned int length = long_nop(value);
+    return length != 0 ? (unsigned int)skip + length : 0;
 }
 
 /* Does some padding instruction end at end? */
 static bool padding_ends(const struct patch_text *text, size_t end)
 {
     uint8_t last = text->bytes[end - 1];
+    uint64_t value;
     if (last != 0) {
         return last == 0x90 || last == 0xcc;
     }
-    for (size_t i = 0; i < array_size(nops); i++) {
-        if (end >= nops[i].length &&
-            memcmp(text->bytes + end - nops[i].length, nops[i].bytes, nops[i].length) == 0) {
-            return true;
-        }
-    }
-    return false;
+    memcpy(&value, text->bytes + end - 8, sizeof(value)); /* end is at least 16 */
+    return value == NOP_8 || value >> 8 == NOP_7 || value >> 24 == NOP_5 || value >> 32 == NOP_4 ||
+           value >> 40 == NOP_3;
 }
 
 /* Is [at, end) whole padding instructions, as an assembler would choose them? */
@@ -255,48 +291,43 @@ static bool short_branch_into(const struct patch_text *text, size_t start, size_
         }
         size_t target = at + 2 + (size_t)(int64_t)(int8_t)text->bytes[at + 1];
         if (target - start < end - start && is_short_branch(text->bytes[at]) &&
-            patch_text_is_boundary(text, at)) {
+            may_be_boundary(text, at)) {
             return true;
         }
     }
     return false;
 }
 
-static bool is_long_branch(const struct patch_text *text, size_t displacement)
-{
-    uint8_t last = text->bytes[displacement - 1];
-    return (last & 0xfe) == 0xe8 ||
-           ((last & 0xf0) == 0x80 && displacement >= 2 && text->bytes[displacement - 2] == 0x0f);
-}
-
-/* Looks at every displacement that could be one, four places at a time. */
+/*
+ * Looks at every place that could have the opcode of a call or branch with a four-byte displacement
+ * of less than 64 KB, sixteen at a time.
+ */
 static bool long_branch_into(const struct patch_text *text, size_t start, size_t end)
 {
-    size_t low = start > LONG_REACH ? start - LONG_REACH : 1;
+    const __m128i call_or_jump = _mm_set1_epi8((char)0xe8), conditional = _mm_set1_epi8((char)0x80);
+    const __m128i low_bit = _mm_set1_epi8((char)0xfe), high_half = _mm_set1_epi8((char)0xf0);
+    const __m128i zero = _mm_setzero_si128(), ones = _mm_set1_epi8((char)0xff);
+    size_t low = start > LONG_REACH ? start - LONG_REACH : 0;
     size_t high = text->code - end > LONG_REACH ? end + LONG_REACH : text->code;
-    if (high < 20 || low + 20 > high) {
-        return false;
-    }
-    /* signed: displacement + place + 4 - start in [0, end - start) */
-    const __m128i width = _mm_set1_epi32((int)(end - start));
-    const __m128i minus_one = _mm_set1_epi32(-1);
-    __m128i bias =
-        _mm_add_epi32(_mm_set1_epi32((int)(low + 4) - (int)start), _mm_set_epi32(12, 8, 4, 0));
-    const __m128i one = _mm_set1_epi32(1);
-    const __m128i rest = _mm_set1_epi32(13);
-    for (size_t at = low; at + 20 <= high; at += 16) {
-        for (size_t lane = 0; lane < 4; lane++) {
-            __m128i value = _mm_add_epi32(
-                _mm_loadu_si128((const __m128i *)(const void *)(text->bytes + at + lane)), bias);
-            __m128i inside =
-                _mm_and_si128(_mm_cmpgt_epi32(value, minus_one), _mm_cmpgt_epi32(width, value));
-            bias = _mm_add_epi32(bias, lane < 3 ? one : rest);
-            int mask = _mm_movemask_ps(_mm_castsi128_ps(inside));
-            for (; mask != 0; mask &= mask - 1) {
-                size_t place = at + lane + 4 * (size_t)__builtin_ctz((unsigned int)mask);
-                if ((place < start || place >= end) && is_long_branch(text, place)) {
-                    return true;
-                }
+
+    for (size_t at = low; at < high && high - at >= 20; at += 16) {
+        const uint8_t *p = text->bytes + at;
+        __m128i opcode = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i sign = _mm_loadu_si128((const __m128i *)(const void *)(p + 4));
+        __m128i branch =
+            _mm_or_si128(_mm_cmpeq_epi8(_mm_and_si128(opcode, low_bit), call_or_jump),
+                         _mm_cmpeq_epi8(_mm_and_si128(opcode, high_half), conditional));
+        __m128i near = _mm_or_si128(_mm_cmpeq_epi8(sign, zero), _mm_cmpeq_epi8(sign, ones));
+        int mask = _mm_movemask_epi8(_mm_and_si128(branch, near));
+        for (; mask != 0; mask &= mask - 1) {
+            size_t place = at + (size_t)__builtin_ctz((unsigned int)mask);
+            int32_t relative;
+            memcpy(&relative, text->bytes + place + 1, 4);
+            size_t target = place + 5 + (size_t)(int64_t)relative;
+            bool conditional_one = (text->bytes[place] & 0xf0) == 0x80;
+            if (target - start < end - start && (place < start || place >= end) &&
+                (!conditional_one || (place > 0 && text->bytes[place - 1] == 0x0f))) {
+                return true;
             }
         }
     }
@@ -315,7 +346,7 @@ size_t patch_text_padding(const struct patch_text *text, size_t end)
     size_t farthest = 0;
     bool single;
 
-    if (end == 0 || end > text->code || !padding_ends(text, end)) {
+    if (end < 16 || end > text->code || !padding_ends(text, end)) {
         return end;
     }
     if (end < text->code && padding_length(text, end, &single) != 0) {
