@@ -9,9 +9,9 @@
 #include "platform/patch/patch_internal.h"
 
 enum {
-    BOUNDARY_WINDOW = 48, /* decoding starts at each of these bytes before the place in question */
+    BOUNDARY_WINDOW = 64, /* decoding starts at each of these bytes before the place in question */
     BOUNDARY_VOTES = 12,  /* fewer prove nothing */
-    BOUNDARY_NEAR = 12,   /* those nearer cannot be expected to have fallen into step */
+    BOUNDARY_NEAR = 24,   /* those nearer cannot be expected to have fallen into step */
     SHORT_REACH = 129,    /* of a branch with a one-byte displacement */
     LONG_REACH = 2048,    /* how far around padding branches with four-byte ones are looked for */
     TERMINATOR_MAX = 8,   /* longest instruction looked for before padding */
@@ -48,35 +48,67 @@ size_t patch_text_next_pair(const struct patch_text *text, size_t from)
     return end;
 }
 
+/* The multi-byte nops of the assemblers, without prefixes, as little-endian numbers. */
+#define NOP_8 0x0000000000841f0fULL
+#define NOP_7 0x00000000801f0fULL
+#define NOP_5 0x0000441f0fULL
+#define NOP_4 0x00401f0fULL
+#define NOP_3 0x001f0fULL
+
+static uint64_t low_bytes(uint64_t value, int count)
+{
+    return value & (UINT64_MAX >> (64 - 8 * count));
+}
+
+/* The length of the multi-byte nop that value, the next eight bytes, begins with, or 0. */
+static unsigned int long_nop(uint64_t value)
+{
+    if (low_bytes(value, 2) != 0x1f0f) {
+        return 0;
+    }
+    return value == NOP_8                 ? 8
+           : low_bytes(value, 7) == NOP_7 ? 7
+           : low_bytes(value, 5) == NOP_5 ? 5
+           : low_bytes(value, 4) == NOP_4 ? 4
+           : low_bytes(value, 3) == NOP_3 ? 3
+                                          : 0;
+}
+
 /*
  * Decodes from each byte before offset and counts who arrives there and who passes over it. Those
- * who meet no instruction on the way do not count.
+ * who meet no instruction on the way do not count, nor do the zeros within long nops, of which
+ * nearly all would go the same wrong way.
  */
 static void vote(const struct patch_text *text, size_t offset, int *ret_meets, int *ret_misses)
 {
     enum { OUT, MEETS, MISSES };
-    uint8_t verdict[BOUNDARY_WINDOW];
+    uint8_t verdict[BOUNDARY_WINDOW + 1];
     size_t span = offset > BOUNDARY_WINDOW ? BOUNDARY_WINDOW : offset;
-    int meets = 0, misses = 0;
+    const uint8_t *bytes = text->bytes + offset;
+    int counts[3] = {0};
 
     for (size_t back = 1; back <= span; back++) {
-        size_t at = offset - back;
-        unsigned int length = patch_length(text->bytes + at, text->code - at);
-        uint8_t found = length == 0      ? OUT
+        unsigned int length = patch_length(bytes - back, text->code - (offset - back));
+        verdict[back] = length == 0      ? OUT
                         : length > back  ? MISSES
                         : length == back ? MEETS
-                                         : verdict[back - length - 1];
-        verdict[back - 1] = found;
-        if (back > BOUNDARY_NEAR) {
-            meets += found == MEETS;
-            misses += found == MISSES;
-        } else if (at == 0) { /* the text's start is the only sure one */
-            meets = found == MEETS;
-            misses = found == MISSES;
+                                         : verdict[back - length];
+    }
+    for (size_t back = span; back > BOUNDARY_NEAR; back--) {
+        counts[verdict[back]]++;
+        if (bytes[-(ptrdiff_t)back] == 0x0f && bytes[1 - (ptrdiff_t)back] == 0x1f) {
+            uint64_t value;
+            memcpy(&value, bytes - back, sizeof(value));
+            unsigned int length = long_nop(value);
+            back -= length > 1 ? length - 1 : 0;
         }
     }
-    *ret_meets = meets;
-    *ret_misses = misses;
+    if (span != 0 && offset < BOUNDARY_WINDOW) { /* the text's start is the only sure one */
+        counts[MEETS] = verdict[span] == MEETS;
+        counts[MISSES] = verdict[span] == MISSES;
+    }
+    *ret_meets = counts[MEETS];
+    *ret_misses = counts[MISSES];
 }
 
 bool patch_text_is_boundary(const struct patch_text *text, size_t offset)
@@ -111,32 +143,6 @@ static bool is_error_check(const struct patch_text *text, size_t at)
     }
     const uint8_t *imm = text->bytes + at + 1;
     return imm[0] <= 1 && imm[1] == 0xf0 && imm[2] == 0xff && imm[3] == 0xff;
-}
-
-/* The multi-byte nops of the assemblers, without prefixes, as little-endian numbers. */
-#define NOP_8 0x0000000000841f0fULL
-#define NOP_7 0x00000000801f0fULL
-#define NOP_5 0x0000441f0fULL
-#define NOP_4 0x00401f0fULL
-#define NOP_3 0x001f0fULL
-
-static uint64_t low_bytes(uint64_t value, int count)
-{
-    return value & (UINT64_MAX >> (64 - 8 * count));
-}
-
-/* The length of the multi-byte nop that value, the next eight bytes, begins with, or 0. */
-static unsigned int long_nop(uint64_t value)
-{
-    if (low_bytes(value, 2) != 0x1f0f) {
-        return 0;
-    }
-    return value == NOP_8                 ? 8
-           : low_bytes(value, 7) == NOP_7 ? 7
-           : low_bytes(value, 5) == NOP_5 ? 5
-           : low_bytes(value, 4) == NOP_4 ? 4
-           : low_bytes(value, 3) == NOP_3 ? 3
-                                          : 0;
 }
 
 /* The length of the nop or int3 at offset that assemblers pad with, or 0. */
@@ -278,20 +284,47 @@ static bool is_short_branch(uint8_t byte)
     return (byte & 0xf0) == 0x70 || byte == 0xeb || (byte & 0xfc) == 0xe0;
 }
 
+static bool is_short_branch_into(const struct patch_text *text, size_t at, size_t start, size_t end)
+{
+    size_t target = at + 2 + (size_t)(int64_t)(int8_t)text->bytes[at + 1];
+    return target - start < end - start && is_short_branch(text->bytes[at]) &&
+           (at < start || at >= end) && may_be_boundary(text, at);
+}
+
+/* Sixteen places at a time: does the displacement, modulo 256, lead into the range? */
 static bool short_branch_into(const struct patch_text *text, size_t start, size_t end)
 {
     size_t low = start > SHORT_REACH ? start - SHORT_REACH : 0;
     size_t high = text->code - end > SHORT_REACH ? end + SHORT_REACH : text->code;
-    for (size_t at = low; at + 1 < high; at++) {
-        if (at == start) {
-            at = end;
-            if (at + 1 >= high) {
-                break;
+    size_t at = low;
+    const __m128i width = _mm_set1_epi8((char)(end - start - 1));
+    const __m128i step = _mm_set1_epi8(16);
+    const __m128i jcc = _mm_set1_epi8(0x70), jmp = _mm_set1_epi8((char)0xeb);
+    const __m128i loop = _mm_set1_epi8((char)0xe0);
+    __m128i bias = _mm_add_epi8(_mm_set_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                                _mm_set1_epi8((char)(low + 2 - start)));
+
+    for (; at < high && high - at >= 17; at += 16) {
+        const uint8_t *p = text->bytes + at;
+        __m128i opcode = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i target =
+            _mm_add_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 1)), bias);
+        __m128i inside = _mm_cmpeq_epi8(_mm_min_epu8(target, width), target);
+        __m128i branch = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(_mm_and_si128(opcode, _mm_set1_epi8((char)0xf0)), jcc),
+                         _mm_cmpeq_epi8(_mm_and_si128(opcode, _mm_set1_epi8((char)0xfc)), loop)),
+            _mm_cmpeq_epi8(opcode, jmp));
+        int mask = _mm_movemask_epi8(_mm_and_si128(inside, branch));
+        for (; mask != 0; mask &= mask - 1) {
+            if (is_short_branch_into(text, at + (size_t)__builtin_ctz((unsigned int)mask), start,
+                                     end)) {
+                return true;
             }
         }
-        size_t target = at + 2 + (size_t)(int64_t)(int8_t)text->bytes[at + 1];
-        if (target - start < end - start && is_short_branch(text->bytes[at]) &&
-            may_be_boundary(text, at)) {
+        bias = _mm_add_epi8(bias, step);
+    }
+    for (; at + 1 < high; at++) {
+        if (is_short_branch_into(text, at, start, end)) {
             return true;
         }
     }
@@ -313,11 +346,13 @@ static bool long_branch_into(const struct patch_text *text, size_t start, size_t
     for (size_t at = low; at < high && high - at >= 20; at += 16) {
         const uint8_t *p = text->bytes + at;
         __m128i opcode = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i third = _mm_loadu_si128((const __m128i *)(const void *)(p + 3));
         __m128i sign = _mm_loadu_si128((const __m128i *)(const void *)(p + 4));
         __m128i branch =
             _mm_or_si128(_mm_cmpeq_epi8(_mm_and_si128(opcode, low_bit), call_or_jump),
                          _mm_cmpeq_epi8(_mm_and_si128(opcode, high_half), conditional));
-        __m128i near = _mm_or_si128(_mm_cmpeq_epi8(sign, zero), _mm_cmpeq_epi8(sign, ones));
+        __m128i near = _mm_or_si128(_mm_cmpeq_epi8(_mm_or_si128(third, sign), zero),
+                                    _mm_cmpeq_epi8(_mm_and_si128(third, sign), ones));
         int mask = _mm_movemask_epi8(_mm_and_si128(branch, near));
         for (; mask != 0; mask &= mask - 1) {
             size_t place = at + (size_t)__builtin_ctz((unsigned int)mask);
