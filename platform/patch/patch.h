@@ -45,6 +45,7 @@ struct patch_site {
     uint32_t end;        /* behind the last byte changed at the site */
     uint32_t trampoline; /* first instruction of it */
     uint32_t hop;        /* a jump to the trampoline in padding near the site, or the trampoline */
+    uint32_t exit;       /* the trampoline's jump to the stub */
     uint32_t first_edit; /* of this site's edits, in the order in which they must be written */
     uint8_t edit_count;
     uint8_t shape; /* enum patch_shape */
@@ -60,6 +61,7 @@ struct patch_edit {
 };
 
 enum patch_edit_kind {
+    PATCH_EDIT_EXIT, /* the jump to the stub, where the trampoline had no room for it */
     PATCH_EDIT_TRAMPOLINE,
     PATCH_EDIT_HOP,
     PATCH_EDIT_SITE,
@@ -115,6 +117,12 @@ const struct patch_edit *patch_image_edit(const struct patch_image *image,
  */
 bool patch_image_next_edit(const struct patch_image *image, uint64_t from, uint64_t *ret_offset,
                            size_t *ret_length);
+
+/*
+ * Does some site have edits inside [start, end) and others outside? Then neither part may be put
+ * back, unmapped or written over without the other: a jump would lead nowhere.
+ */
+bool patch_image_divided(const struct patch_image *image, uint64_t start, uint64_t end);
 
 /*
  * buffer holds length bytes of a mapping of the image from offset: puts the file's bytes back.

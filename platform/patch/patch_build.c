@@ -52,6 +52,13 @@ static size_t put_jump(uint8_t *out, size_t at, size_t target)
     return PATCH_JUMP_NEAR;
 }
 
+static size_t put_exit(const struct patch_image *image, uint8_t *out)
+{
+    memcpy(out, "\xff\x24\x25", 3);
+    memcpy(out + 3, &image->config.entry_slot, 4);
+    return PATCH_EXIT;
+}
+
 /* The trampoline's bytes; returns their number. */
 static size_t write_trampoline(const struct patch_image *image, const struct patch_text *text,
                                const struct patch_site *site, uint8_t *out)
@@ -67,9 +74,11 @@ static size_t write_trampoline(const struct patch_image *image, const struct pat
     }
     memcpy(out + size, "\x48\x8d\x0d", 3);
     put_relative(out + size + 3, after, site->trampoline + size + 7);
-    memcpy(out + size + 7, "\xff\x24\x25", 3);
-    memcpy(out + size + 10, &image->config.entry_slot, 4);
-    size += PATCH_TRAMPOLINE;
+    size += PATCH_LEA;
+    if (site->exit != site->trampoline + size) {
+        return size + put_jump(out + size, site->trampoline + size, site->exit);
+    }
+    size += put_exit(image, out + size);
     if (site->shape == PATCH_SHAPE_FORWARD) {
         size_t end;
         size_t copy = patch_forward_measure(text, site->offset, &end);
@@ -88,6 +97,10 @@ static void write_site(struct patch_image *image, const struct patch_text *text,
     *site = *plan;
     site->edit_count = 0;
     size_t size = write_trampoline(image, text, site, bytes);
+    if (site->exit < site->trampoline || site->exit >= site->trampoline + size) {
+        uint8_t jump[PATCH_EXIT];
+        add_edit(image, text, PATCH_EDIT_EXIT, site->exit, jump, put_exit(image, jump));
+    }
     add_edit(image, text, PATCH_EDIT_TRAMPOLINE, site->trampoline, bytes, size);
     if (site->hop != site->trampoline) {
         size = put_jump(bytes, site->hop, site->trampoline);
@@ -139,12 +152,12 @@ static void sort_edits(struct patch_image *image)
 /* How large the edits of the plan's sites are together. */
 static void measure_plan(const struct patch_plan *plan, size_t *ret_edits, size_t *ret_store)
 {
-    *ret_edits = 3 * plan->site_count;
+    *ret_edits = 4 * plan->site_count;
     *ret_store = 0;
     for (size_t i = 0; i < plan->site_count; i++) {
         const struct patch_site *site = &plan->sites[i];
         *ret_store += 2 * (size_t)(site->shape == PATCH_SHAPE_HOLE
-                                       ? PATCH_JUMP_SHORT + PATCH_JUMP_NEAR + PATCH_TRAMPOLINE
+                                       ? PATCH_JUMP_SHORT + 2 * PATCH_JUMP_NEAR + PATCH_TRAMPOLINE
                                        : 2 * PATCH_EDIT_MAX);
     }
 }

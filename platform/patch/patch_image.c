@@ -103,6 +103,24 @@ bool patch_image_next_edit(const struct patch_image *image, uint64_t from, uint6
     return true;
 }
 
+bool patch_image_divided(const struct patch_image *image, uint64_t start, uint64_t end)
+{
+    for (size_t i = first_edit_behind(image, start); i < image->edit_count; i++) {
+        const struct patch_edit *edit = &image->edits[image->order[i]];
+        if (edit->offset >= end) {
+            break;
+        }
+        const struct patch_site *site = &image->sites[edit->site];
+        for (size_t e = 0; e < site->edit_count; e++) {
+            const struct patch_edit *other = &image->edits[site->first_edit + e];
+            if (other->offset < start || (uint64_t)other->offset + other->length > end) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Copies the old or new bytes of all edits into a buffer that holds [offset, offset + length). */
 static void copy_edits(const struct patch_image *image, uint64_t offset, uint8_t *buffer,
                        size_t length, bool new_bytes)
@@ -171,7 +189,7 @@ bool patch_image_locate(const struct patch_image *image, uint64_t offset, uint64
     if (edit->kind == PATCH_EDIT_TRAMPOLINE) {
         *ret_offset = locate_in_trampoline(image, site, offset);
     } else {
-        *ret_offset = edit->kind == PATCH_EDIT_HOP ? site->offset : site->start;
+        *ret_offset = edit->kind == PATCH_EDIT_SITE ? site->start : site->offset;
     }
     return true;
 }

@@ -11,6 +11,8 @@
 #define PATCH_JUMP_SHORT 2  /* jmp rel8 */
 #define PATCH_JUMP_NEAR  5  /* jmp rel32 */
 #define PATCH_TRAMPOLINE 14 /* lea rel32(%rip), %rcx; jmp *abs32 */
+#define PATCH_LEA        7
+#define PATCH_EXIT       7
 #define PATCH_SIGRETURN  15 /* rt_sigreturn: unwinders compare the bytes of its site */
 #define PATCH_HOLE_MAX   64 /* longer padding is left alone */
 

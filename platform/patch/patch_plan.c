@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { HOLE_UNKNOWN, HOLE_NONE, HOLE_FIRST };
-enum { POOL_PLAIN, POOL_LONG };
+enum { POOL_EXIT, POOL_SPLIT, POOL_PLAIN, POOL_LONG };
 
 #define NONE UINT32_MAX
 
@@ -205,7 +205,10 @@ static size_t next_place(struct patch_plan *plan)
 /* Room for size bytes anywhere: *ret_at, NONE when the text has no more. */
 static int take_any(struct patch_plan *plan, size_t size, uint32_t *ret_at)
 {
-    size_t *next = &plan->pool_next[size > PATCH_TRAMPOLINE ? POOL_LONG : POOL_PLAIN];
+    size_t *next = &plan->pool_next[size > PATCH_TRAMPOLINE    ? POOL_LONG
+                                    : size == PATCH_TRAMPOLINE ? POOL_PLAIN
+                                    : size == PATCH_EXIT       ? POOL_EXIT
+                                                               : POOL_SPLIT];
     *ret_at = NONE;
     if (take_from(plan, &plan->tail, size, ret_at)) {
         return 0;
@@ -245,7 +248,7 @@ static int plan_site(struct patch_plan *plan, struct patch_site *site, int64_t c
     uint32_t number;
     size_t forward_end;
 
-    site->hop = site->trampoline = NONE;
+    site->hop = site->trampoline = site->exit = NONE;
     site->start = site->offset;
     site->end = site->offset + PATCH_JUMP_SHORT;
     site->shape = PATCH_SHAPE_HOLE;
@@ -273,19 +276,40 @@ static int plan_site(struct patch_plan *plan, struct patch_site *site, int64_t c
     return 0;
 }
 
+/* lea and jmp rel32 in one place, jmp *SLOT in another. */
+static int split_trampoline(struct patch_plan *plan, struct patch_site *site)
+{
+    int error = take_any(plan, PATCH_LEA + PATCH_JUMP_NEAR, &site->trampoline);
+    if (error || site->trampoline == NONE) {
+        return error;
+    }
+    error = take_any(plan, PATCH_EXIT, &site->exit);
+    if (site->exit == NONE) {
+        site->trampoline = NONE;
+    }
+    return error;
+}
+
 static int place_trampoline(struct patch_plan *plan, struct patch_site *site)
 {
-    size_t end, size = PATCH_TRAMPOLINE;
-    if (site->shape == PATCH_SHAPE_COUNT || site->trampoline != NONE) {
+    size_t end, size = PATCH_TRAMPOLINE, before = 0;
+    int error = 0;
+    if (site->shape == PATCH_SHAPE_COUNT) {
         return 0;
     }
     if (site->shape == PATCH_SHAPE_MOVE) {
-        size += PATCH_JUMP_NEAR;
+        before = PATCH_JUMP_NEAR;
     } else if (site->shape == PATCH_SHAPE_FORWARD) {
         size += patch_forward_measure(&plan->text, site->offset, &end);
     }
-    int error = take_any(plan, size, &site->trampoline);
-    if (!error && site->shape != PATCH_SHAPE_HOLE) {
+    if (site->trampoline == NONE) {
+        error = take_any(plan, before + size, &site->trampoline);
+    }
+    if (!error && site->trampoline == NONE && site->shape == PATCH_SHAPE_HOLE) {
+        return split_trampoline(plan, site);
+    }
+    site->exit = (uint32_t)(site->trampoline + before + PATCH_LEA);
+    if (site->shape != PATCH_SHAPE_HOLE) {
         site->hop = site->trampoline;
     }
     return error;

@@ -38,13 +38,17 @@ static inline size_t patch_check_jump(const uint8_t *text, size_t length, size_t
     return offset + in.length + (size_t)(int64_t)in.relative;
 }
 
-/* lea after(%rip), %rcx; jmp *SLOT at offset: returns `after`. */
-static inline size_t patch_check_call(const uint8_t *text, size_t length, size_t offset)
+/* lea after(%rip), %rcx; jmp *SLOT (or a jump to that at exit) at offset: returns `after`. */
+static inline size_t patch_check_call(const uint8_t *text, size_t length, size_t offset,
+                                      size_t exit)
 {
-    patch_require(offset + 14 <= length);
+    patch_require(offset + 12 <= length && exit + 7 <= length);
     patch_require(memcmp(text + offset, "\x48\x8d\x0d", 3) == 0);
-    patch_require(memcmp(text + offset + 7, "\xff\x24\x25", 3) == 0);
-    patch_require(patch_check_int(text + offset + 10) == PATCH_CHECK_SLOT);
+    if (exit != offset + 7) {
+        patch_require(patch_check_jump(text, length, offset + 7) == exit);
+    }
+    patch_require(memcmp(text + exit, "\xff\x24\x25", 3) == 0);
+    patch_require(patch_check_int(text + exit + 3) == PATCH_CHECK_SLOT);
     return offset + 7 + (size_t)(int64_t)patch_check_int(text + offset + 3);
 }
 
@@ -105,9 +109,10 @@ static inline void patch_check_site(const struct patch_image *image, const struc
         patch_require(new[site->offset] == 0x0f && new[site->offset + 1] == 0x05);
         at += 5;
     }
-    size_t after = patch_check_call(new, length, at);
+    size_t after = patch_check_call(new, length, at, site->exit);
     patch_require(patch_image_locate(image, at, &found) && found == site->offset);
     patch_require(patch_image_locate(image, at + 7, &found) && found == site->offset);
+    patch_require(patch_image_locate(image, site->exit, &found) && found == site->offset);
     if (site->shape == PATCH_SHAPE_FORWARD) {
         patch_require(after == site->trampoline + 14);
         patch_check_moved(image, old, new, length, site->offset + 2, site->end, after);

@@ -137,6 +137,38 @@ static void test_hole_chained(void **state)
     assert_int_equal(shape_of(&text, 261), -1);
 }
 
+/* No 14 bytes anywhere: lea and the jump to the stub stand apart. */
+static void test_split(void **state)
+{
+    (void)state;
+    struct text text;
+    fill(&text, 8192, 0);
+    memset(text.bytes, 0x53, text.length);
+    put(&text, 256, CALL);
+    put(&text, 312, "\xeb\xfe\xcc\xcc\xcc\xcc\xcc\xcc");
+    put(&text, 4096, "\x53\x53\xc3" NOP_8 NOP_5);
+    assert_int_equal(shape_of(&text, 261), -1);
+    put(&text, 6144 + 7, "\xc3" NOP_8);
+    struct patch_image *image = build(&text);
+    const struct patch_site *site = patch_image_find(image, 261);
+    assert_non_null(site);
+    assert_int_equal(site->shape, PATCH_SHAPE_HOLE);
+    assert_int_equal(site->hop, 314);
+    assert_int_equal(site->trampoline, 4099);
+    assert_int_equal(site->exit, 6152);
+    assert_int_equal(site->edit_count, 4);
+    /* Which parts of the text can go on their own. */
+    assert_true(patch_image_divided(image, 0, 4096));
+    assert_true(patch_image_divided(image, 4096, 8192));
+    assert_true(patch_image_divided(image, 4100, 4101));
+    assert_true(patch_image_divided(image, 261, 6158));
+    assert_false(patch_image_divided(image, 261, 6159));
+    assert_false(patch_image_divided(image, 0, 8192));
+    assert_false(patch_image_divided(image, 0, 256));
+    assert_false(patch_image_divided(image, 512, 4096));
+    patch_image_unref(image);
+}
+
 /* Padding that is not: nothing may be put there, so the site gets the move shape. */
 static void test_padding_kinds(void **state)
 {
@@ -503,12 +535,19 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hole_whole),    cmocka_unit_test(test_hole_chained),
-        cmocka_unit_test(test_padding_kinds), cmocka_unit_test(test_padding_branches),
-        cmocka_unit_test(test_reach),         cmocka_unit_test(test_move),
-        cmocka_unit_test(test_forward),       cmocka_unit_test(test_added),
-        cmocka_unit_test(test_added_number),  cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_memfd),         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_hole_whole),
+        cmocka_unit_test(test_hole_chained),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_padding_kinds),
+        cmocka_unit_test(test_padding_branches),
+        cmocka_unit_test(test_reach),
+        cmocka_unit_test(test_move),
+        cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_added),
+        cmocka_unit_test(test_added_number),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_memfd),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
