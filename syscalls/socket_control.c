@@ -15,8 +15,6 @@
 #define CONTROL_MAX 131072 /* Linux: sysctl optmem_max: ENOBUFS above */
 #define HEADER      sizeof(struct cmsghdr)
 
-#define LINUX_SO_TIMESTAMPING_NEW 65
-
 #define CAPABILITY_SETGID    6
 #define CAPABILITY_SETUID    7
 #define CAPABILITY_NET_ADMIN 12

@@ -260,6 +260,9 @@ static int adjust_locked(struct inet_socket *socket, int index, int *value)
         *value = seconds;
         return 0;
     }
+    case INET_TCP_REPAIR:
+        *value = max_of(*value, 0);
+        return 0;
     case INET_TCP_FASTOPEN_CONNECT:
         return socket->local.port != 0 && tcp && socket->has_peer ? -EINVAL : 0;
     default:
@@ -315,6 +318,9 @@ static int set_special(struct inet_socket *socket, int level, int option, const 
     }
     if (level == IPPROTO_IPV6 && !inet_is_v6(socket)) {
         return -ENOPROTOOPT;
+    }
+    if (level == IPPROTO_IP && (option == IP_IPSEC_POLICY || option == IP_XFRM_POLICY)) {
+        return option == IP_IPSEC_POLICY ? -EOPNOTSUPP : -EINVAL;
     }
     if (level == IPPROTO_IPV6 && option == 24 /* IPV6_AUTHHDR of old: an address form */) {
         return -EINVAL;
@@ -407,7 +413,7 @@ int inet_get_option(struct socket *base, int level, int option, void *value, uin
             return socket_option_put_int(value, length, 0);
         }
         /* Measured: IPv4 answers EOPNOTSUPP for levels that are not the socket's. */
-        bool own = level == IPPROTO_IP || level == base->protocol;
+        bool own = level == IPPROTO_IP || level == base->protocol || level == SOL_SOCKET;
         return base->domain == AF_INET && !own ? -EOPNOTSUPP : -ENOPROTOOPT;
     }
     mutex_lock(&base->lock);

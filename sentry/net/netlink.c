@@ -1,26 +1,21 @@
 /*
- * netlink.c: NETLINK_ROUTE for a host with one interface, a loopback that is down: link, address
- * and route dumps, so that getifaddrs, if_nameindex and getaddrinfo work. Changes are refused
- * (EPERM). Requests are hostile bytes: each header is checked against what is left. Source:
- * netlink(7), rtnetlink(7).
+ * netlink.c: NETLINK_ROUTE sockets, so that getifaddrs, if_nameindex, getaddrinfo and iproute2
+ * work. netlink_route.c has the answers. Requests are hostile bytes: each header is checked against
+ * what is left. Source: netlink(7), rtnetlink(7).
  */
 #include <errno.h>
-#include <linux/if_arp.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "platform/base/queue.h"
 #include "platform/base/text.h"
 #include "sentry/core/current.h"
 #include "sentry/mm/uio.h"
+#include "sentry/net/netlink_route.h"
 #include "sentry/net/socket.h"
 
 #define REQUEST_MAX 65536
-#define LOOPBACK    1 /* interface index */
 
 struct netlink_reply {
     TAILQ_ENTRY(netlink_reply) link;
@@ -43,148 +38,6 @@ static atomic_uint next_port_id = 1U << 31;
 static struct netlink_socket *netlink_of(struct socket *socket)
 {
     return container_of(socket, struct netlink_socket, base);
-}
-
-/* --- building replies --- */
-
-static void put_attribute(struct text *text, uint16_t type, const void *data, size_t length)
-{
-    static const char zeroes[4];
-    struct rtattr attribute = {.rta_len = (unsigned short)RTA_LENGTH(length), .rta_type = type};
-    text_append(text, &attribute, sizeof(attribute));
-    text_append(text, data, length);
-    text_append(text, zeroes, RTA_ALIGN(length) - length);
-}
-
-static void put_u32(struct text *text, uint16_t type, uint32_t value)
-{
-    put_attribute(text, type, &value, sizeof(value));
-}
-
-/* Starts a message; message_end sets its length. Returns where it starts. */
-static size_t message_begin(struct text *text, const struct nlmsghdr *request, uint32_t port_id,
-                            uint16_t type, uint16_t flags)
-{
-    struct nlmsghdr header = {
-        .nlmsg_type = type,
-        .nlmsg_flags = flags,
-        .nlmsg_seq = request->nlmsg_seq,
-        .nlmsg_pid = port_id,
-    };
-    size_t start = text->length;
-    text_append(text, &header, sizeof(header));
-    return start;
-}
-
-static void message_end(struct text *text, size_t start)
-{
-    if (!text->failed) {
-        uint32_t length = (uint32_t)(text->length - start);
-        memcpy(text->data + start, &length, sizeof(length));
-    }
-}
-
-static void put_loopback(struct text *text, const struct nlmsghdr *request, uint32_t port_id,
-                         uint16_t flags)
-{
-    static const unsigned char no_address[6];
-    unsigned char down = 2; /* IF_OPER_DOWN */
-    unsigned char mode = 0;
-    struct ifinfomsg info = {.ifi_family = AF_UNSPEC,
-                             .ifi_type = ARPHRD_LOOPBACK,
-                             .ifi_index = LOOPBACK,
-                             .ifi_flags = IFF_LOOPBACK};
-    size_t start = message_begin(text, request, port_id, RTM_NEWLINK, flags);
-    text_append(text, &info, sizeof(info));
-    put_attribute(text, IFLA_IFNAME, "lo", 3);
-    put_u32(text, IFLA_TXQLEN, 1000);
-    put_attribute(text, IFLA_OPERSTATE, &down, 1);
-    put_attribute(text, IFLA_LINKMODE, &mode, 1);
-    put_u32(text, IFLA_MTU, 65536);
-    put_u32(text, IFLA_GROUP, 0);
-    put_attribute(text, IFLA_QDISC, "noop", 5);
-    put_attribute(text, IFLA_ADDRESS, no_address, sizeof(no_address));
-    put_attribute(text, IFLA_BROADCAST, no_address, sizeof(no_address));
-    message_end(text, start);
-}
-
-static void put_done(struct text *text, const struct nlmsghdr *request, uint32_t port_id)
-{
-    int zero = 0;
-    size_t start = message_begin(text, request, port_id, NLMSG_DONE, NLM_F_MULTI);
-    text_append(text, &zero, sizeof(zero));
-    message_end(text, start);
-}
-
-static void put_error(struct text *text, const struct nlmsghdr *request, uint32_t port_id,
-                      int error)
-{
-    struct nlmsgerr body = {.error = error, .msg = *request};
-    size_t start =
-        message_begin(text, request, port_id, NLMSG_ERROR, error == 0 ? NLM_F_CAPPED : 0);
-    text_append(text, &body, sizeof(body));
-    message_end(text, start);
-}
-
-/* --- requests --- */
-
-/* RTM_GETLINK of one interface: by index or by name. Returns 0 for the loopback, else an errno. */
-static int link_wanted(const unsigned char *body, uint32_t length)
-{
-    struct ifinfomsg info;
-    if (length < sizeof(info)) {
-        return -EINVAL;
-    }
-    memcpy(&info, body, sizeof(info));
-    if (info.ifi_index != 0) {
-        return info.ifi_index == LOOPBACK ? 0 : -ENODEV;
-    }
-    uint32_t at = NLMSG_ALIGN(sizeof(info));
-    while (at + sizeof(struct rtattr) <= length) {
-        struct rtattr attribute;
-        memcpy(&attribute, body + at, sizeof(attribute));
-        if (attribute.rta_len < sizeof(attribute) || attribute.rta_len > length - at) {
-            return -EINVAL;
-        }
-        if (attribute.rta_type == IFLA_IFNAME) {
-            uint32_t room = attribute.rta_len - (uint32_t)sizeof(attribute);
-            const char *name = (const char *)body + at + sizeof(attribute);
-            return room >= 2 && strncmp(name, "lo", room) == 0 ? 0 : -ENODEV;
-        }
-        at += RTA_ALIGN(attribute.rta_len);
-    }
-    return -EINVAL;
-}
-
-/* Appends the answer to one request. */
-static void answer(struct text *text, const struct nlmsghdr *request, const unsigned char *body,
-                   uint32_t length, uint32_t port_id)
-{
-    bool dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-    int error = 0;
-    if (!(request->nlmsg_flags & NLM_F_REQUEST) || request->nlmsg_type < NLMSG_MIN_TYPE) {
-        error = 0; /* Linux: control messages and non-requests are only acknowledged */
-    } else if (request->nlmsg_type > RTM_MAX) {
-        error = -EOPNOTSUPP;
-    } else if ((request->nlmsg_type & 3) != 2) {
-        error = -EPERM; /* not one of RTM_GET… */
-    } else if (dump) {
-        if (request->nlmsg_type == RTM_GETLINK) {
-            put_loopback(text, request, port_id, NLM_F_MULTI);
-        }
-        put_done(text, request, port_id);
-        return;
-    } else if (request->nlmsg_type == RTM_GETLINK) {
-        error = link_wanted(body, length);
-        if (error == 0) {
-            put_loopback(text, request, port_id, 0);
-        }
-    } else {
-        error = request->nlmsg_type == RTM_GETROUTE ? -ENETUNREACH : -EOPNOTSUPP;
-    }
-    if (error != 0 || (request->nlmsg_flags & NLM_F_ACK)) {
-        put_error(text, request, port_id, error);
-    }
 }
 
 /* One datagram of answers per request, as Linux sends them. */
@@ -228,8 +81,8 @@ static int requests_run_locked(struct netlink_socket *socket, const unsigned cha
             return 0;
         }
         auto_text struct text text = TEXT_INIT;
-        answer(&text, &request, data + sizeof(request),
-               request.nlmsg_len - (uint32_t)sizeof(request), socket->port_id);
+        netlink_route_answer(&text, &request, data + sizeof(request),
+                             request.nlmsg_len - (uint32_t)sizeof(request), socket->port_id);
         int result = text.failed ? -ENOMEM : reply_queue_locked(socket, &text);
         if (result != 0) {
             return result;

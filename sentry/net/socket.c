@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "sentry/core/cred.h"
@@ -37,6 +35,13 @@ void net_init(void)
     unix_init();
 }
 
+static atomic_uint total;
+
+unsigned socket_total(void)
+{
+    return atomic_load(&total);
+}
+
 void socket_init(struct socket *socket, const struct socket_ops *ops, int domain, int type,
                  int protocol)
 {
@@ -48,10 +53,12 @@ void socket_init(struct socket *socket, const struct socket_ops *ops, int domain
     mutex_init(&socket->lock, RANK_SOCKET);
     wait_queue_init(&socket->queue);
     socket_options_init(&socket->options);
+    atomic_fetch_add(&total, 1);
 }
 
 void socket_fini(struct socket *socket)
 {
+    atomic_fetch_sub(&total, 1);
     wait_queue_fini(&socket->queue);
     mutex_fini(&socket->lock);
 }
@@ -359,70 +366,11 @@ static struct wait_queue *socket_file_wait_queue(struct file *file)
     return &socket->queue;
 }
 
-/* Interface queries that every socket answers: there is only a loopback, and it is down. */
-static long interface_ioctl(unsigned command, uint64_t argument)
-{
-    struct ifreq request;
-    struct ifconf conf;
-    long result;
-    switch (command) {
-    case SIOCGIFCONF:
-        result = socket_get_user(argument, &conf, sizeof(conf));
-        conf.ifc_len = 0;
-        return result != 0 ? result : socket_put_user(argument, &conf, sizeof(conf));
-    case SIOCGIFNAME:
-        result = socket_get_user(argument, &request, sizeof(request));
-        if (result != 0 || request.ifr_ifindex != 1) {
-            return result != 0 ? result : -ENODEV;
-        }
-        memcpy(request.ifr_name, "lo", 3);
-        return socket_put_user(argument, &request, sizeof(request));
-    case SIOCGIFINDEX:
-    case SIOCGIFFLAGS:
-    case SIOCGIFMTU:
-    case SIOCGIFADDR:
-    case SIOCGIFHWADDR:
-    case SIOCGIFTXQLEN:
-        break;
-    default:
-        return -ENOTTY;
-    }
-    result = socket_get_user(argument, &request, sizeof(request));
-    if (result != 0) {
-        return result;
-    }
-    request.ifr_name[IFNAMSIZ - 1] = 0;
-    if (strcmp(request.ifr_name, "lo") != 0) {
-        return -ENODEV;
-    }
-    memset(&request.ifr_ifru, 0, sizeof(request.ifr_ifru));
-    switch (command) {
-    case SIOCGIFINDEX:
-        request.ifr_ifindex = 1;
-        break;
-    case SIOCGIFFLAGS:
-        request.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
-        break;
-    case SIOCGIFMTU:
-        request.ifr_mtu = 65536;
-        break;
-    case SIOCGIFADDR:
-        return -EADDRNOTAVAIL;
-    case SIOCGIFHWADDR:
-        request.ifr_hwaddr.sa_family = 772; /* ARPHRD_LOOPBACK */
-        break;
-    default:
-        request.ifr_qlen = 1000;
-        break;
-    }
-    return socket_put_user(argument, &request, sizeof(request));
-}
-
 static long socket_file_ioctl(struct file *file, unsigned command, uint64_t argument)
 {
     struct socket *socket = file->private_data;
     long result = socket->ops->ioctl(socket, command, argument);
-    return result == -ENOTTY ? interface_ioctl(command, argument) : result;
+    return result == -ENOTTY ? socket_interface_ioctl(command, argument) : result;
 }
 
 static void socket_file_release(struct file *file)

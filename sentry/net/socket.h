@@ -102,6 +102,15 @@ struct socket_ops {
     bool (*is_listening)(struct socket *socket);
 };
 
+#define SOCKET_OPTION_VALUES 90
+
+/* asm-generic/socket.h, which libc's headers lack. */
+#define LINUX_SO_TIMESTAMP_NEW    63
+#define LINUX_SO_TIMESTAMPNS_NEW  64
+#define LINUX_SO_TIMESTAMPING_NEW 65
+#define LINUX_SO_RCVTIMEO_NEW     66
+#define LINUX_SO_SNDTIMEO_NEW     67
+
 /* SOL_SOCKET options that are only stored. Under socket->lock. */
 struct socket_options {
     uint32_t send_buffer, receive_buffer;         /* bytes */
@@ -110,7 +119,11 @@ struct socket_options {
     bool send_buffer_set, receive_buffer_set; /* by the program: no tuning */
     bool pass_cred, pass_security;
     struct linger linger;
-    int values[80]; /* by option number, for the plain integers */
+    int timestamp;                    /* SO_TIMESTAMP or one of its relatives; 0: none */
+    int timestamping;                 /* SOF_TIMESTAMPING_* */
+    int64_t peek_offset;              /* SO_PEEK_OFF; -1: off */
+    uint64_t max_pacing_rate;         /* bytes a second */
+    int values[SOCKET_OPTION_VALUES]; /* by option number, for the plain integers */
 };
 
 struct socket {
@@ -128,6 +141,8 @@ struct socket {
 void socket_init(struct socket *socket, const struct socket_ops *ops, int domain, int type,
                  int protocol);
 void socket_fini(struct socket *socket);
+/* How many sockets there are. */
+unsigned socket_total(void);
 extern const struct file_ops socket_file_ops;
 
 /* type without SOCK_NONBLOCK and SOCK_CLOEXEC; flags: O_NONBLOCK. */
@@ -174,6 +189,9 @@ int socket_common_set(struct socket *socket, int option, const void *value,
                       uint32_t length) must_check;
 int socket_common_get(struct socket *socket, int option, void *value, uint32_t *length) must_check;
 void socket_options_init(struct socket_options *options);
+
+/* interface.c: queries about interfaces that every socket answers. -ENOTTY: not one of them. */
+long socket_interface_ioctl(unsigned command, uint64_t argument) must_check;
 
 /* Families: make a socket for (type, protocol), or the errno of socket(2). */
 int unix_socket_create(int type, int protocol, struct socket **ret_socket) must_check;

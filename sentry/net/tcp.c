@@ -36,7 +36,6 @@ struct tcp_socket *tcp_socket_new(int domain)
     TAILQ_INIT(&socket->embryos);
     TAILQ_INIT(&socket->waiting);
     timer_init(&socket->timer, tcp_timer_fire);
-    socket->peek_offset = -1;
     strcpy(socket->congestion, "cubic");
     return socket;
 }
@@ -258,7 +257,12 @@ int tcp_set_special(struct inet_socket *inet, int option, const void *value, uin
     case 32: /* TCP_MD5SIG_EXT */
     case 33: /* TCP_FASTOPEN_KEY */
         return -EINVAL;
+    case 44: /* TCP_RTO_MAX_MS: to 120 s */
+    case 45: /* TCP_RTO_MIN_US */
+    case 46: /* TCP_DELACK_MAX_US */
+        return -EINVAL;
     case 20: /* TCP_REPAIR_QUEUE */
+    case TCP_TIMESTAMP:
     case 29: /* TCP_REPAIR_WINDOW */
         return -EPERM;
     default:

@@ -64,7 +64,6 @@ struct tcp_socket {
     enum urgent_state urgent; /* of the byte at urgent_at (in the count of taken) */
     uint64_t urgent_at;
     unsigned char urgent_byte;
-    int64_t peek_offset;        /* SO_PEEK_OFF; -1: off */
     atomic_bool sender_blocked; /* this end found the peer's queue full */
 
     /* listening */

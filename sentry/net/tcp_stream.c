@@ -331,7 +331,9 @@ static ssize_t peek_locked(struct tcp_socket *socket, struct socket_message *mes
 {
     struct tcp_chunk *chunk;
     uint32_t queued = atomic_load(&socket->queued);
-    uint64_t skip = socket->peek_offset > 0 ? (uint64_t)socket->peek_offset : 0;
+    uint64_t skip = socket->inet.base.options.peek_offset > 0
+                        ? (uint64_t)socket->inet.base.options.peek_offset
+                        : 0;
     uint64_t at = socket->taken;
     ssize_t total = 0;
     bool wait_all = (message->flags & MSG_WAITALL) && !(message->flags & MSG_DONTWAIT);
@@ -384,8 +386,8 @@ static ssize_t peek_locked(struct tcp_socket *socket, struct socket_message *mes
         }
     }
 out:
-    if (socket->peek_offset >= 0) {
-        socket->peek_offset += total;
+    if (socket->inet.base.options.peek_offset >= 0) {
+        socket->inet.base.options.peek_offset += total;
     }
     return total;
 }
@@ -412,7 +414,7 @@ static uint32_t next_part_locked(struct tcp_socket *socket, ssize_t total, ssize
         chunk = STAILQ_FIRST(&socket->chunks);
     }
     if (atomic_load(&socket->queued) == 0) {
-        *ret_result = receive_empty_locked(socket);
+        *ret_result = total > 0 ? 0 : receive_empty_locked(socket);
         return 0;
     }
     bool skip;
@@ -466,8 +468,9 @@ static ssize_t receive_locked(struct tcp_socket *socket, struct socket_message *
                 break;
             }
         }
-        if (total > 0 && socket->peek_offset > 0) {
-            socket->peek_offset = max_of(socket->peek_offset - total, (int64_t)0);
+        if (total > 0 && socket->inet.base.options.peek_offset > 0) {
+            socket->inet.base.options.peek_offset =
+                max_of(socket->inet.base.options.peek_offset - total, (int64_t)0);
         }
     }
     struct tcp_socket *writer = total > 0 ? writer_to_wake_locked(socket) : NULL;

@@ -65,7 +65,6 @@ int udp_socket_create(int domain, struct socket **ret_socket)
     inet_socket_init(&socket->inet, &udp_socket_ops, domain, SOCK_DGRAM, IPPROTO_UDP);
     TAILQ_INIT(&socket->packets);
     TAILQ_INIT(&socket->errors);
-    socket->peek_offset = -1;
     *ret_socket = &socket->inet.base;
     return 0;
 }
@@ -106,12 +105,7 @@ static void disconnect_locked(struct inet_socket *inet)
         inet->local.addr =
             inet_is_v6(inet) ? (struct in6_addr)IN6ADDR_ANY_INIT : inet_from_v4(INADDR_ANY);
     }
-    if (inet->bound_port) {
-        inet_port_update_locked(inet);
-    } else {
-        inet_port_release(inet);
-        inet->local.port = 0;
-    }
+    inet_port_update_locked(inet); /* the port stays */
 }
 
 static int connect_locked(struct inet_socket *inet, const struct socket_address *name)

@@ -51,7 +51,6 @@ struct udp_socket {
     struct udp_packet_list packets, errors;
     uint32_t charged, error_count;
     uint32_t drops;
-    int64_t peek_offset; /* SO_PEEK_OFF; -1: off */
     struct udp_packet *corked;
     uint32_t corked_room;
     struct udp_group groups[UDP_GROUPS_MAX];

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
+#include <linux/net_tstamp.h>
 #include <netinet/udp.h>
 #include <string.h>
 
@@ -152,19 +153,24 @@ int udp_control_parse(const struct inet_socket *socket, const struct socket_mess
 
 /* --- receive --- */
 
+/* Linux: __sock_recv_timestamp */
 static int add_timestamp(const struct udp_socket *socket, const struct timespec *time,
                          struct socket_message *message)
 {
-    const int *values = socket->inet.base.options.values;
-    if (values[SO_TIMESTAMPNS]) {
-        return socket_message_add(message, SOL_SOCKET, values[SO_TIMESTAMPNS], time, sizeof(*time));
+    const struct socket_options *options = &socket->inet.base.options;
+    struct timeval coarse = {.tv_sec = time->tv_sec, .tv_usec = time->tv_nsec / 1000};
+    struct timespec stamps[3] = {*time};
+    int result = 0;
+    if (options->timestamp == SO_TIMESTAMPNS || options->timestamp == LINUX_SO_TIMESTAMPNS_NEW) {
+        result = socket_message_add(message, SOL_SOCKET, options->timestamp, time, sizeof(*time));
+    } else if (options->timestamp != 0) {
+        result =
+            socket_message_add(message, SOL_SOCKET, options->timestamp, &coarse, sizeof(coarse));
     }
-    if (values[SO_TIMESTAMP]) {
-        struct timeval coarse = {.tv_sec = time->tv_sec, .tv_usec = time->tv_nsec / 1000};
-        return socket_message_add(message, SOL_SOCKET, values[SO_TIMESTAMP], &coarse,
-                                  sizeof(coarse));
+    if (result == 0 && (options->timestamping & SOF_TIMESTAMPING_SOFTWARE)) {
+        result = socket_message_add(message, SOL_SOCKET, SO_TIMESTAMPING, stamps, sizeof(stamps));
     }
-    return 0;
+    return result;
 }
 
 static int add_int(struct socket_message *message, int level, int type, int number)

@@ -319,7 +319,7 @@ static ssize_t copy_out(const struct udp_packet *packet, struct socket_message *
 static struct udp_packet *peek_at_locked(struct udp_socket *socket, uint32_t *ret_offset)
 {
     struct udp_packet *packet;
-    int64_t skip = max_of(socket->peek_offset, (int64_t)0);
+    int64_t skip = max_of(socket->inet.base.options.peek_offset, (int64_t)0);
     TAILQ_FOREACH (packet, &socket->packets, link) {
         if (skip < packet->length || (skip == 0 && packet->length == 0)) {
             *ret_offset = (uint32_t)skip;
@@ -352,13 +352,14 @@ static ssize_t receive_locked(struct udp_socket *socket, struct socket_message *
         count = result != 0 ? result : count;
     }
     if (peek) {
-        if (socket->peek_offset >= 0 && count > 0) {
-            socket->peek_offset += count;
+        if (socket->inet.base.options.peek_offset >= 0 && count > 0) {
+            socket->inet.base.options.peek_offset += count;
         }
         return count;
     }
-    if (socket->peek_offset > 0) {
-        socket->peek_offset = max_of(socket->peek_offset - packet->length, (int64_t)0);
+    if (socket->inet.base.options.peek_offset > 0) {
+        socket->inet.base.options.peek_offset =
+            max_of(socket->inet.base.options.peek_offset - packet->length, (int64_t)0);
     }
     TAILQ_REMOVE(&socket->packets, packet, link);
     socket->charged -= packet->charge;
@@ -372,9 +373,6 @@ ssize_t udp_receive(struct socket *base, struct socket_message *message)
     struct udp_packet *packet = NULL;
     if (message->flags & MSG_ERRQUEUE) {
         return udp_error_receive(socket, message);
-    }
-    if (message->flags & MSG_OOB) {
-        return -EOPNOTSUPP;
     }
     mutex_lock(&base->lock);
     ssize_t count = receive_locked(socket, message, &packet);

@@ -89,6 +89,8 @@ struct unix_socket {
     const struct cred *peer_groups; /* reference */
     LIST_HEAD(, unix_waiter) waiters;
 
+    LIST_ENTRY(unix_socket) all_link; /* under the lock of names */
+
     /* under gc_lock */
     LIST_ENTRY(unix_socket) inflight_link;
     uint32_t inflight; /* references to its file in queues */
@@ -125,6 +127,8 @@ void unix_set_peer_cred_locked(struct unix_socket *socket, const struct socket_c
                                const struct cred *groups);
 uint32_t unix_poll(struct socket *socket);
 void unix_release(struct socket *socket);
+/* All sockets: a malloc'ed array of references. -ENOMEM. */
+int unix_list(struct unix_socket ***ret_sockets, size_t *ret_count) must_check;
 /* Copies address (or the unnamed one) out. */
 void unix_address_get(const struct unix_address *address, struct socket_address *ret_name);
 

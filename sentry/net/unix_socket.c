@@ -20,9 +20,11 @@
 
 #define NAME_OFFSET offsetof(struct sockaddr_un, sun_path)
 
-static struct mutex names_lock;             /* RANK_OBJECT */
-static struct unix_address *abstract_names; /* under names_lock */
-static uint32_t next_autobind;              /* under names_lock */
+static struct mutex names_lock;              /* RANK_OBJECT */
+static struct unix_address *abstract_names;  /* under names_lock */
+static uint32_t next_autobind;               /* under names_lock */
+static LIST_HEAD(, unix_socket) all_sockets; /* under names_lock */
+static size_t all_count;                     /* under names_lock */
 
 void unix_init(void)
 {
@@ -45,7 +47,33 @@ struct unix_socket *unix_socket_new(int type)
     LIST_INIT(&socket->waiters);
     socket->backlog = UNIX_MAX_DGRAM_QUEUE;
     socket->peer_cred = (struct socket_cred){0, (uint32_t)-1, (uint32_t)-1};
+    mutex_lock(&names_lock);
+    LIST_INSERT_HEAD(&all_sockets, socket, all_link);
+    all_count++;
+    mutex_unlock(&names_lock);
     return socket;
+}
+
+int unix_list(struct unix_socket ***ret_sockets, size_t *ret_count)
+{
+    struct unix_socket *socket;
+    size_t count = 0;
+    mutex_lock(&names_lock);
+    struct unix_socket **sockets = calloc(all_count + 1, sizeof(*sockets));
+    if (sockets) {
+        LIST_FOREACH (socket, &all_sockets, all_link) {
+            if (refcount_get_unless_zero(&socket->ref)) {
+                sockets[count++] = socket;
+            }
+        }
+    }
+    mutex_unlock(&names_lock);
+    if (!sockets) {
+        return -ENOMEM;
+    }
+    *ret_sockets = sockets;
+    *ret_count = count;
+    return 0;
 }
 
 struct unix_socket *unix_ref(struct unix_socket *socket)
@@ -57,6 +85,10 @@ struct unix_socket *unix_ref(struct unix_socket *socket)
 struct unix_socket *unix_unref(struct unix_socket *socket)
 {
     if (socket && refcount_put(&socket->ref)) {
+        mutex_lock(&names_lock);
+        LIST_REMOVE(socket, all_link);
+        all_count--;
+        mutex_unlock(&names_lock);
         unix_address_unref(socket->address);
         cred_unref(socket->peer_groups);
         socket_fini(&socket->base);

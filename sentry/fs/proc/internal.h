@@ -78,10 +78,11 @@ static inline struct proc_node *proc_node_of(struct inode *inode)
     }
 
 extern const struct proc_entry proc_root;
-extern const struct proc_entry proc_pid;   /* /proc/PID */
-extern const struct proc_entry proc_tid;   /* /proc/PID/task/TID */
-extern const struct proc_entry proc_net[]; /* /proc/PID/net */
-extern const struct proc_entry proc_sys[]; /* /proc/sys */
+extern const struct proc_entry proc_pid;       /* /proc/PID */
+extern const struct proc_entry proc_tid;       /* /proc/PID/task/TID */
+extern const struct proc_entry proc_net[];     /* /proc/PID/net */
+extern const struct proc_entry proc_sys[];     /* /proc/sys */
+extern const struct proc_entry proc_sys_net[]; /* /proc/sys/net */
 extern const struct proc_entry proc_fd_each, proc_fdinfo_each;
 extern const struct file_ops proc_text_ops, proc_mem_ops, proc_dir_ops;
 

@@ -300,74 +300,10 @@ static const struct proc_entry fs_rows[] = {
     END,
 };
 
-/* --- net --- */
-
-VALUE(somaxconn, "4096")
-VALUE(rmem_max, "212992")
-VALUE(netdev_max_backlog, "1000")
-VALUE(ip_local_port_range, "32768\t60999")
-VALUE(ip_forward, "0")
-VALUE(ip_nonlocal_bind, "0")
-VALUE(ip_unprivileged_port_start, "1024")
-VALUE(tcp_rmem, "4096\t131072\t6291456")
-VALUE(tcp_wmem, "4096\t16384\t4194304")
-VALUE(tcp_keepalive_time, "7200")
-VALUE(tcp_keepalive_intvl, "75")
-VALUE(tcp_keepalive_probes, "9")
-VALUE(tcp_fin_timeout, "60")
-VALUE(tcp_syncookies, "1")
-VALUE(tcp_max_syn_backlog, "512")
-VALUE(tcp_fastopen, "1")
-VALUE(tcp_congestion, "cubic")
-VALUE(max_dgram_qlen, "512")
-VALUE(disable_ipv6, "0")
-
-static const struct proc_entry core_rows[] = {
-    ROW(netdev_max_backlog),
-    ROW_AS("rmem_default", rmem_max),
-    ROW(rmem_max),
-    ROW(somaxconn),
-    ROW_AS("wmem_default", rmem_max),
-    ROW_AS("wmem_max", rmem_max),
-    END,
-};
-static const struct proc_entry ipv4_rows[] = {
-    ROW(ip_forward),
-    ROW(ip_local_port_range),
-    ROW(ip_nonlocal_bind),
-    ROW(ip_unprivileged_port_start),
-    ROW_AS("tcp_allowed_congestion_control", tcp_congestion),
-    ROW_AS("tcp_available_congestion_control", tcp_congestion),
-    ROW_AS("tcp_congestion_control", tcp_congestion),
-    ROW(tcp_fastopen),
-    ROW(tcp_fin_timeout),
-    ROW(tcp_keepalive_intvl),
-    ROW(tcp_keepalive_probes),
-    ROW(tcp_keepalive_time),
-    ROW(tcp_max_syn_backlog),
-    ROW(tcp_rmem),
-    ROW(tcp_syncookies),
-    ROW(tcp_wmem),
-    END,
-};
-static const struct proc_entry ipv6_all_rows[] = {ROW(disable_ipv6), END};
-static const struct proc_entry ipv6_conf_rows[] = {PROC_DIR("all", ipv6_all_rows),
-                                                   PROC_DIR("default", ipv6_all_rows),
-                                                   PROC_DIR("lo", ipv6_all_rows), END};
-static const struct proc_entry ipv6_rows[] = {PROC_DIR("conf", ipv6_conf_rows), END};
-static const struct proc_entry unix_rows[] = {ROW(max_dgram_qlen), END};
-static const struct proc_entry net_rows[] = {
-    PROC_DIR("core", core_rows),
-    PROC_DIR("ipv4", ipv4_rows),
-    PROC_DIR("ipv6", ipv6_rows),
-    PROC_DIR("unix", unix_rows),
-    END,
-};
-
 VALUE(max_user_namespaces, "0")
 static const struct proc_entry user_rows[] = {ROW(max_user_namespaces), END};
 
 const struct proc_entry proc_sys[] = {
-    PROC_DIR("fs", fs_rows),     PROC_DIR("kernel", kernel_rows), PROC_DIR("net", net_rows),
+    PROC_DIR("fs", fs_rows),     PROC_DIR("kernel", kernel_rows), PROC_DIR("net", proc_sys_net),
     PROC_DIR("user", user_rows), PROC_DIR("vm", vm_rows),         END,
 };
