@@ -23,12 +23,16 @@ static int trap_init(const struct platform_config *config, struct platform **ret
         rc = stub_start_template(image, SECCOMP_RET_TRAP, &platform->template_stub);
     }
     if (rc == 0) {
+        rc = trap_text_init(platform);
+    }
+    if (rc == 0) {
         rc = trap_monitor_new(&platform->monitor);
     }
     if (image >= 0 && config->stub_image_fd < 0) {
         close(image);
     }
     if (rc != 0) {
+        trap_text_fini(platform);
         stub_free(platform->template_stub);
         placement_free(platform->placement);
         free(platform);
@@ -44,19 +48,23 @@ static void trap_fini(struct platform *platform)
         return;
     }
     trap_monitor_free(platform->monitor);
+    trap_text_fini(platform);
     stub_free(platform->template_stub);
     placement_free(platform->placement);
     free(platform);
 }
 
-static int new_space(struct platform *platform, struct stub *parent,
+static int new_space(struct platform *platform, struct address_space *parent,
                      struct address_space **ret_space)
 {
     struct address_space *space = calloc(1, sizeof *space);
     if (space == NULL) {
         return -ENOMEM;
     }
-    int rc = stub_fork(parent, &space->stub);
+    int rc = trap_text_new(space, parent);
+    if (rc == 0) {
+        rc = stub_fork(parent != NULL ? parent->stub : platform->template_stub, &space->stub);
+    }
     if (rc == 0) {
         space->platform = platform;
         atomic_init(&space->guest_ticks, 0);
@@ -64,6 +72,7 @@ static int new_space(struct platform *platform, struct stub *parent,
     }
     if (rc != 0) {
         stub_free(space->stub);
+        trap_text_free(space);
         free(space);
         return rc;
     }
@@ -73,13 +82,13 @@ static int new_space(struct platform *platform, struct stub *parent,
 
 static int trap_space_new(struct platform *platform, struct address_space **ret_space)
 {
-    return new_space(platform, platform->template_stub, ret_space);
+    return new_space(platform, NULL, ret_space);
 }
 
 static int trap_space_fork(struct address_space *parent, struct address_space **ret_space)
 {
     trap_copy_flush(parent);
-    return new_space(parent->platform, parent->stub, ret_space);
+    return new_space(parent->platform, parent, ret_space);
 }
 
 static void trap_space_free(struct address_space *space)
@@ -87,6 +96,7 @@ static void trap_space_free(struct address_space *space)
     if (space != NULL) {
         trap_monitor_remove_space(space->platform->monitor, space);
         stub_free(space->stub);
+        trap_text_free(space);
         free(space);
     }
 }
@@ -100,27 +110,34 @@ static int trap_space_map(struct address_space *space, guest_addr addr, uint64_t
                           int flags, int fd, uint64_t offset)
 {
     trap_copy_flush(space);
-    return stub_map(space->stub, addr, length, prot, flags, fd, offset);
+    return trap_text_map(space, addr, length, prot, flags, fd, offset);
 }
 
 static int trap_space_unmap(struct address_space *space, guest_addr addr, uint64_t length)
 {
     trap_copy_flush(space);
-    return stub_unmap(space->stub, addr, length);
+    int rc = trap_text_forget(space, addr, length);
+    return rc != 0 ? rc : stub_unmap(space->stub, addr, length);
 }
 
 static int trap_space_protect(struct address_space *space, guest_addr addr, uint64_t length,
                               int prot)
 {
     trap_copy_flush(space);
-    return stub_protect(space->stub, addr, length, prot);
+    int rc = trap_text_protect(space, addr, length, prot);
+    return rc != 0 ? rc : stub_protect(space->stub, addr, length, prot);
 }
 
 static int trap_space_remap(struct address_space *space, guest_addr old_addr, uint64_t old_length,
                             guest_addr new_addr, uint64_t new_length, int flags)
 {
     trap_copy_flush(space);
-    return stub_remap(space->stub, old_addr, old_length, new_addr, new_length, flags);
+    int rc = trap_text_restore(space, old_addr, old_length != 0 ? old_length : STUB_PAGE);
+    if (rc == 0) {
+        rc = trap_text_forget(space, new_addr, new_length);
+    }
+    return rc != 0 ? rc
+                   : stub_remap(space->stub, old_addr, old_length, new_addr, new_length, flags);
 }
 
 static int trap_space_advise(struct address_space *space, guest_addr addr, uint64_t length,
@@ -140,7 +157,8 @@ static ssize_t trap_copy_out_force(struct address_space *space, guest_addr addr,
                                    size_t length, int prot)
 {
     trap_copy_flush(space);
-    return stub_copy_out_force(space->stub, addr, buffer, length, prot);
+    int rc = trap_text_restore(space, addr, length);
+    return rc != 0 ? rc : stub_copy_out_force(space->stub, addr, buffer, length, prot);
 }
 
 const struct platform_ops trap_platform_ops = {

@@ -194,13 +194,18 @@ ssize_t trap_copy_in(struct address_space *space, guest_addr addr, void *buffer,
         const char *from = find_copied(thread, addr, &copied);
         if (from != NULL && copied >= length) {
             memcpy(buffer, from, length);
+            trap_text_show(space, addr, buffer, length);
             return (ssize_t)length;
         }
         if (overlaps_pending(&thread->copies, addr, length)) {
             trap_copy_flush(space);
         }
     }
-    return stub_copy_in(space->stub, addr, buffer, length);
+    ssize_t count = stub_copy_in(space->stub, addr, buffer, length);
+    if (count > 0) {
+        trap_text_show(space, addr, buffer, (size_t)count);
+    }
+    return count;
 }
 
 ssize_t trap_copy_in_string(struct address_space *space, guest_addr addr, char *buffer, size_t size)

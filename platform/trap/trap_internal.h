@@ -22,11 +22,13 @@ struct platform {
     struct stub *template_stub;
     struct placement *placement;
     struct trap_monitor *monitor;
+    struct patch_cache *texts;
 };
 
 struct address_space {
     struct platform *platform;
     struct stub *stub;
+    struct trap_text *text;
     /* Time that threads of this space spent in guest mode; shares the CPU time among them. */
     atomic_ullong guest_ticks;
     uint64_t id; /* of the monitor's event; constant */
@@ -64,6 +66,12 @@ struct trap_copies {
     struct stub_copy in[STUB_COPIES_IN], out[STUB_COPIES_OUT];
 };
 
+/* A remembered answer of trap_text_locate. */
+struct trap_place {
+    guest_addr raw, shown;
+    unsigned int generation;
+};
+
 struct platform_thread {
     struct address_space *space;
     TAILQ_ENTRY(platform_thread) link; /* under the monitor's lock */
@@ -71,10 +79,12 @@ struct platform_thread {
     uint32_t slot;
     struct stub_mailbox *mailbox; /* hostile memory: every field is read once */
     atomic_uint state;
-    atomic_bool dead;      /* nobody will post any more; only ever becomes true */
-    bool xstate_pending;   /* the area holds a state that the next resume loads */
-    bool gs_taken;         /* the guest has a gs base of its own */
-    struct arch_regs last; /* as the stub posted them; resume writes what differs */
+    atomic_bool dead;    /* nobody will post any more; only ever becomes true */
+    bool xstate_pending; /* the area holds a state that the next resume loads */
+    bool gs_taken;       /* the guest has a gs base of its own */
+    /* The instruction address as the stub posted it and as it was reported. */
+    guest_addr posted_rip, shown_rip;
+    struct trap_place places[64];
     atomic_ullong guest_ticks;
     uint64_t user_ns, system_ns; /* last reported: they never decrease */
     struct placement_pair pair;
@@ -125,6 +135,32 @@ ssize_t trap_copy_out(struct address_space *space, guest_addr addr, const void *
                       size_t length) must_check;
 bool trap_copy_out_later(struct address_space *space, guest_addr addr, const void *buffer,
                          size_t length) must_check;
+
+/* trap_text.c: rewritten text. */
+int trap_text_init(struct platform *platform) must_check;
+void trap_text_fini(struct platform *platform);
+/* The space's table, empty or a copy of the parent's. */
+int trap_text_new(struct address_space *space, struct address_space *parent) must_check;
+void trap_text_free(struct address_space *space);
+/* As stub_map, with text rewritten. */
+int trap_text_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
+                  int flags, int fd, uint64_t offset) must_check;
+/* The range is unmapped or mapped anew. */
+int trap_text_forget(struct address_space *space, guest_addr addr, uint64_t length) must_check;
+/* Puts original bytes back, and leaves the range alone from now on. */
+int trap_text_restore(struct address_space *space, guest_addr addr, uint64_t length) must_check;
+/* The same for the whole space, for ever. */
+int trap_text_restore_all(struct address_space *space) must_check;
+/* The protection is about to change. */
+int trap_text_protect(struct address_space *space, guest_addr addr, uint64_t length,
+                      int prot) must_check;
+/* buffer was read from addr: puts original bytes into it. */
+void trap_text_show(struct address_space *space, guest_addr addr, void *buffer, size_t length);
+/* An instruction address in terms of the file's text, and the other way round. */
+guest_addr trap_text_locate(struct address_space *space, guest_addr rip);
+guest_addr trap_text_enter(struct address_space *space, guest_addr rip);
+/* trap_text_locate with a memory: for every call. */
+guest_addr trap_text_locate_call(struct platform_thread *thread, guest_addr rip);
 
 /* trap_handoff.c: the turn. */
 void trap_thread_interrupt(struct platform_thread *thread);

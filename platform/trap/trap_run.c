@@ -29,7 +29,15 @@ static bool is_plain_return(const struct arch_regs *regs, uint64_t eflags)
 static void fill_mailbox(struct platform_thread *thread, const struct arch_regs *regs)
 {
     struct stub_mailbox *mailbox = thread->mailbox;
-    uint64_t eflags = clean_eflags(regs->eflags);
+    struct arch_regs wanted = *regs;
+    uint64_t eflags = clean_eflags(wanted.eflags);
+    if (wanted.rip == thread->shown_rip) {
+        wanted.rip = thread->posted_rip;
+        wanted.rcx = wanted.rcx == thread->shown_rip ? wanted.rip : wanted.rcx;
+    } else {
+        wanted.rip = trap_text_enter(thread->space, wanted.rip);
+    }
+    regs = &wanted;
     uint32_t flags = is_plain_return(regs, eflags) ? 0 : STUB_RESUME_FULL;
     if (thread->xstate_pending) {
         thread->xstate_pending = false;
@@ -63,6 +71,14 @@ static int read_post(struct platform_thread *thread, struct arch_regs *regs,
     } else {
         regs->gs_base = gs_base;
     }
+    thread->posted_rip = regs->rip;
+    if (event == STUB_EVENT_SYSCALL) {
+        regs->rip = trap_text_locate_call(thread, regs->rip);
+        regs->rcx = regs->rcx == thread->posted_rip ? regs->rip : regs->rcx;
+    } else {
+        regs->rip = trap_text_locate(thread->space, regs->rip);
+    }
+    thread->shown_rip = regs->rip;
     switch (event) {
     case STUB_EVENT_SYSCALL: {
         uint32_t arch = mailbox->call_arch;
@@ -117,6 +133,13 @@ int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
     }
     if (regs->fs_base >= HOST_USER_END || regs->gs_base >= HOST_USER_END) {
         return -EINVAL;
+    }
+    if (regs->gs_base != 0 && !thread->gs_taken) {
+        /* Rewritten sites find the area by the gs base, which the guest now needs for itself. */
+        int rc = trap_text_restore_all(thread->space);
+        if (rc != 0) {
+            return rc;
+        }
     }
     unsigned int old = atomic_fetch_or(&thread->state, THREAD_IN_GUEST);
     if ((old & THREAD_INTERRUPT) != 0) {

@@ -1,0 +1,454 @@
+/*
+ * trap_text.c: executable pages of files, mapped with their system-call sites rewritten.
+ *
+ * A private, executable, read-only mapping of a file shows the patched image of its text instead
+ * (see platform/patch). The guest sees the original bytes wherever the sentry reads or writes its
+ * memory for it, and original addresses in its registers. Pages that it makes writable get their
+ * original bytes back first.
+ *
+ * The table's lock is taken for lookups and changes only, never across a request to the stub: all
+ * changes of one space are already serialised by the caller's lock on its area table.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "platform/base/log.h"
+#include "platform/patch/patch_cache.h"
+#include "platform/patch/patch_elf.h"
+#include "platform/trap/trap_internal.h"
+
+#define TEXT_MAX     (8UL << 20) /* longer texts are left as they are */
+#define HEADER_MAX   4096
+#define CACHE_IMAGES 128
+#define CACHE_BYTES  (64UL << 20)
+
+/* A patched mapping: [start, end) shows the image from byte offset on. */
+struct text_range {
+    guest_addr start, end;
+    uint64_t offset;
+    int prot;
+    struct patch_image *image; /* reference */
+};
+
+struct trap_text {
+    struct mutex lock;
+    struct text_range *ranges; /* sorted */
+    size_t count, room;
+    /* Read without the lock, to see that an address is none of ours. */
+    _Atomic guest_addr lowest, highest;
+    atomic_uint generation; /* changes with the table */
+    atomic_bool off;        /* this space maps files as they are: the guest uses the gs base */
+};
+
+int trap_text_init(struct platform *platform)
+{
+    const struct patch_config config = {.entry_slot = STUB_ENTRY_SLOT};
+    const struct patch_cache_limits limits = {.images = CACHE_IMAGES, .bytes = CACHE_BYTES};
+    uint8_t secret[PATCH_CACHE_SECRET];
+    if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret) {
+        return -EIO;
+    }
+    return patch_cache_new(&config, &limits, secret, &platform->texts);
+}
+
+void trap_text_fini(struct platform *platform)
+{
+    patch_cache_free(platform->texts);
+}
+
+static void update_bounds(struct trap_text *text)
+{
+    atomic_store(&text->lowest, text->count != 0 ? text->ranges[0].start : UINT64_MAX);
+    atomic_store(&text->highest, text->count != 0 ? text->ranges[text->count - 1].end : 0);
+    atomic_fetch_add(&text->generation, 1);
+}
+
+int trap_text_new(struct address_space *space, struct address_space *parent)
+{
+    struct trap_text *text = calloc(1, sizeof *text);
+    if (text == NULL) {
+        return -ENOMEM;
+    }
+    mutex_init(&text->lock, RANK_PLATFORM);
+    int rc = 0;
+    if (parent != NULL) {
+        struct trap_text *from = parent->text;
+        mutex_lock(&from->lock);
+        text->off = from->off;
+        if (from->count != 0) {
+            text->ranges = calloc(from->count, sizeof *text->ranges);
+            rc = text->ranges == NULL ? -ENOMEM : 0;
+        }
+        for (size_t i = 0; rc == 0 && i < from->count; i++) {
+            text->ranges[i] = from->ranges[i];
+            patch_image_ref(text->ranges[i].image);
+            text->count = text->room = i + 1;
+        }
+        mutex_unlock(&from->lock);
+    }
+    update_bounds(text);
+    space->text = text;
+    if (rc != 0) {
+        trap_text_free(space);
+    }
+    return rc;
+}
+
+void trap_text_free(struct address_space *space)
+{
+    struct trap_text *text = space->text;
+    if (text == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < text->count; i++) {
+        patch_image_unref(text->ranges[i].image);
+    }
+    free(text->ranges);
+    mutex_fini(&text->lock);
+    free(text);
+    space->text = NULL;
+}
+
+static bool may_hit(const struct trap_text *text, guest_addr start, guest_addr end)
+{
+    return start < atomic_load_explicit(&text->highest, memory_order_relaxed) &&
+           end > atomic_load_explicit(&text->lowest, memory_order_relaxed);
+}
+
+/* Room for `more` further ranges. */
+static int reserve_locked(struct trap_text *text, size_t more)
+{
+    if (text->count + more <= text->room) {
+        return 0;
+    }
+    size_t room = 2 * text->room + more;
+    struct text_range *ranges = realloc(text->ranges, room * sizeof *ranges);
+    if (ranges == NULL) {
+        return -ENOMEM;
+    }
+    text->ranges = ranges;
+    text->room = room;
+    return 0;
+}
+
+static void insert_locked(struct trap_text *text, size_t at, const struct text_range *range)
+{
+    memmove(&text->ranges[at + 1], &text->ranges[at], (text->count - at) * sizeof *range);
+    text->ranges[at] = *range;
+    text->count++;
+}
+
+/* Takes [start, end) out of the table. With two ranges of room reserved this cannot fail. */
+static void forget_locked(struct trap_text *text, guest_addr start, guest_addr end)
+{
+    for (size_t i = 0; i < text->count;) {
+        struct text_range *range = &text->ranges[i];
+        if (range->end <= start || range->start >= end) {
+            i++;
+            continue;
+        }
+        struct text_range behind = *range;
+        bool before = range->start < start;
+        if (range->end > end) {
+            behind.offset += end - behind.start;
+            behind.start = end;
+            if (before) {
+                patch_image_ref(behind.image);
+                range->end = start;
+                insert_locked(text, i + 1, &behind);
+            } else {
+                *range = behind;
+            }
+            break;
+        }
+        if (before) {
+            range->end = start;
+            i++;
+        } else {
+            patch_image_unref(range->image);
+            text->count--;
+            memmove(range, range + 1, (text->count - i) * sizeof *range);
+        }
+    }
+    update_bounds(text);
+}
+
+int trap_text_forget(struct address_space *space, guest_addr addr, uint64_t length)
+{
+    struct trap_text *text = space->text;
+    if (!may_hit(text, addr, addr + length)) {
+        return 0;
+    }
+    mutex_lock(&text->lock);
+    int rc = reserve_locked(text, 2);
+    if (rc == 0) {
+        forget_locked(text, addr, addr + length);
+    }
+    mutex_unlock(&text->lock);
+    return rc;
+}
+
+/* Reads the text of a mapping, as far as the file goes. *ret_text is the caller's. */
+static int read_text(int fd, uint64_t offset, uint64_t length, uint8_t **ret_text,
+                     size_t *ret_length)
+{
+    uint8_t *text = malloc(length);
+    size_t done = 0;
+    if (text == NULL) {
+        return -ENOMEM;
+    }
+    while (done < length) {
+        ssize_t count = pread(fd, text + done, length - done, (off_t)(offset + done));
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) {
+            break;
+        }
+        done += (size_t)count;
+    }
+    *ret_text = text;
+    *ret_length = done;
+    return 0;
+}
+
+/* The image of a mapping of fd, with its memfd; -ENOENT when it is to be mapped as it is. */
+static int find_image(struct platform *platform, int fd, uint64_t offset, uint64_t length,
+                      struct patch_image **ret_image)
+{
+    struct stat status;
+    if (length > TEXT_MAX || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        return -ENOENT;
+    }
+    const struct patch_file_key key = {
+        .device = status.st_dev,
+        .inode = status.st_ino,
+        .size = (uint64_t)status.st_size,
+        .mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000 + (uint64_t)status.st_mtim.tv_nsec,
+        .ctime_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000 + (uint64_t)status.st_ctim.tv_nsec,
+        .offset = offset,
+        .length = length,
+    };
+    struct patch_image *image;
+    int rc = patch_cache_find(platform->texts, &key, &image);
+    if (rc == -ENOENT) {
+        uint8_t header[HEADER_MAX];
+        uint8_t *text;
+        size_t size;
+        rc = read_text(fd, offset, length, &text, &size);
+        if (rc != 0) {
+            return rc;
+        }
+        ssize_t header_size = pread(fd, header, sizeof header, 0);
+        size_t tail = header_size > 0 && size == length
+                          ? patch_elf_tail(header, (size_t)header_size, offset, length)
+                          : 0;
+        rc = patch_cache_get(platform->texts, &key, text, size, tail, &image);
+        free(text);
+    }
+    if (rc == 0 && patch_image_fd(image) < 0) {
+        patch_image_unref(image);
+        return -ENOENT;
+    }
+    if (rc == 0) {
+        *ret_image = image;
+    }
+    return rc;
+}
+
+/* The caller's reference to the image goes to the table. */
+static int add_range(struct address_space *space, const struct text_range *range)
+{
+    struct trap_text *text = space->text;
+    mutex_lock(&text->lock);
+    int rc = reserve_locked(text, 1);
+    if (rc == 0) {
+        size_t at = 0;
+        while (at < text->count && text->ranges[at].start < range->start) {
+            at++;
+        }
+        insert_locked(text, at, range);
+        update_bounds(text);
+    }
+    mutex_unlock(&text->lock);
+    return rc;
+}
+
+int trap_text_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
+                  int flags, int fd, uint64_t offset)
+{
+    int rc = trap_text_forget(space, addr, length);
+    if (rc != 0) {
+        return rc;
+    }
+    struct patch_image *image;
+    bool is_text = fd >= 0 && (prot & PROT_EXEC) != 0 && (prot & PROT_WRITE) == 0 &&
+                   (flags & MAP_PRIVATE) != 0 && (flags & MAP_ANONYMOUS) == 0 && !space->text->off;
+    if (!is_text || find_image(space->platform, fd, offset, length, &image) != 0) {
+        return stub_map(space->stub, addr, length, prot, flags, fd, offset);
+    }
+    const struct text_range range = {
+        .start = addr, .end = addr + length, .prot = prot, .image = image};
+    rc = stub_map(space->stub, addr, length, prot, flags, patch_image_fd(image), 0);
+    if (rc == 0) {
+        rc = add_range(space, &range);
+    }
+    if (rc != 0) {
+        patch_image_unref(image);
+    } else if (space->text->off) {
+        rc = trap_text_restore(space, addr, length);
+    }
+    return rc;
+}
+
+/* The range that holds addr or, failing that, the next one before end; a reference to its image. */
+static bool next_range(struct trap_text *text, guest_addr addr, guest_addr end,
+                       struct text_range *ret_range)
+{
+    bool found = false;
+    mutex_lock(&text->lock);
+    for (size_t i = 0; i < text->count && !found; i++) {
+        if (text->ranges[i].end > addr && text->ranges[i].start < end) {
+            *ret_range = text->ranges[i];
+            patch_image_ref(ret_range->image);
+            found = true;
+        }
+    }
+    mutex_unlock(&text->lock);
+    return found;
+}
+
+/* Puts the original bytes back into [start, end) of one range. */
+static int restore_range(struct address_space *space, const struct text_range *range,
+                         guest_addr start, guest_addr end)
+{
+    uint64_t from = range->offset + (start - range->start);
+    const uint64_t stop = range->offset + (end - range->start);
+    uint64_t offset;
+    size_t length;
+    uint8_t page[STUB_PAGE];
+    while (patch_image_next_edit(range->image, from, &offset, &length) && offset < stop) {
+        /* Whole pages: an edit may be cut by the end of the range. */
+        uint64_t at = max_of(offset, from) & ~(uint64_t)(STUB_PAGE - 1);
+        at = max_of(at, from);
+        guest_addr addr = range->start + (at - range->offset);
+        size_t count = min_of(stop - at, STUB_PAGE - at % STUB_PAGE);
+        ssize_t got = stub_copy_in(space->stub, addr, page, count);
+        if (got > 0) {
+            patch_image_restore(range->image, at, page, (size_t)got);
+            got = stub_copy_out_force(space->stub, addr, page, (size_t)got, range->prot);
+        }
+        if (got == PLATFORM_DEAD) {
+            return PLATFORM_DEAD;
+        }
+        from = at + count;
+    }
+    return 0;
+}
+
+int trap_text_restore(struct address_space *space, guest_addr addr, uint64_t length)
+{
+    struct trap_text *text = space->text;
+    const guest_addr end = addr + length;
+    struct text_range range;
+    int rc = 0;
+    if (!may_hit(text, addr, end)) {
+        return 0;
+    }
+    for (guest_addr at = addr; rc == 0 && at < end && next_range(text, at, end, &range);) {
+        guest_addr stop = min_of(range.end, end);
+        rc = restore_range(space, &range, max_of(range.start, at), stop);
+        patch_image_unref(range.image);
+        at = stop;
+    }
+    return rc != 0 ? rc : trap_text_forget(space, addr, length);
+}
+
+int trap_text_restore_all(struct address_space *space)
+{
+    space->text->off = true;
+    return trap_text_restore(space, PLATFORM_GUEST_MIN, PLATFORM_GUEST_MAX - PLATFORM_GUEST_MIN);
+}
+
+int trap_text_protect(struct address_space *space, guest_addr addr, uint64_t length, int prot)
+{
+    struct trap_text *text = space->text;
+    if (!may_hit(text, addr, addr + length)) {
+        return 0;
+    }
+    if ((prot & PROT_WRITE) != 0) {
+        return trap_text_restore(space, addr, length);
+    }
+    mutex_lock(&text->lock);
+    for (size_t i = 0; i < text->count; i++) {
+        struct text_range *range = &text->ranges[i];
+        /* What only a part has does not matter but for going back to it: the next write decides. */
+        if (range->start >= addr && range->end <= addr + length) {
+            range->prot = prot;
+        }
+    }
+    mutex_unlock(&text->lock);
+    return 0;
+}
+
+void trap_text_show(struct address_space *space, guest_addr addr, void *buffer, size_t length)
+{
+    struct trap_text *text = space->text;
+    const guest_addr end = addr + length;
+    struct text_range range;
+    if (!may_hit(text, addr, end)) {
+        return;
+    }
+    for (guest_addr at = addr; at < end && next_range(text, at, end, &range);) {
+        guest_addr start = max_of(range.start, at);
+        guest_addr stop = min_of(range.end, end);
+        patch_image_restore(range.image, range.offset + (start - range.start),
+                            (char *)buffer + (start - addr), (size_t)(stop - start));
+        patch_image_unref(range.image);
+        at = stop;
+    }
+}
+
+guest_addr trap_text_locate(struct address_space *space, guest_addr rip)
+{
+    struct text_range range;
+    uint64_t offset;
+    guest_addr shown = rip;
+    if (may_hit(space->text, rip, rip + 1) && next_range(space->text, rip, rip + 1, &range)) {
+        if (patch_image_locate(range.image, range.offset + (rip - range.start), &offset)) {
+            shown = range.start + (offset - range.offset);
+        }
+        patch_image_unref(range.image);
+    }
+    return shown;
+}
+
+guest_addr trap_text_enter(struct address_space *space, guest_addr rip)
+{
+    struct text_range range;
+    uint64_t offset;
+    guest_addr real = rip;
+    if (may_hit(space->text, rip, rip + 1) && next_range(space->text, rip, rip + 1, &range)) {
+        if (patch_image_enter(range.image, range.offset + (rip - range.start), &offset)) {
+            real = range.start + (offset - range.offset);
+        }
+        patch_image_unref(range.image);
+    }
+    return real;
+}
+
+guest_addr trap_text_locate_call(struct platform_thread *thread, guest_addr rip)
+{
+    unsigned int generation = atomic_load(&thread->space->text->generation);
+    struct trap_place *place = &thread->places[(rip ^ rip >> 8) % array_size(thread->places)];
+    if (place->raw != rip || place->generation != generation) {
+        *place = (struct trap_place){
+            .raw = rip, .shown = trap_text_locate(thread->space, rip), .generation = generation};
+    }
+    return place->shown;
+}
