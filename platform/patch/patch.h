@@ -22,7 +22,7 @@
 
 #include "platform/base/compiler.h"
 
-#define PATCH_TEXT_MAX  (512UL << 20) /* longer texts are not looked at */
+#define PATCH_TEXT_MAX  (256UL << 20) /* longer texts are not looked at */
 #define PATCH_SITES_MAX 4096          /* per image; further sites stay as they are */
 #define PATCH_EDIT_MAX  64            /* bytes of one edit */
 

@@ -308,7 +308,7 @@ unsigned int patch_decode(const uint8_t *bytes, size_t available, struct patch_i
         out.flow = PATCH_FLOW_BRANCH;
         out.relative_size = in.kind & I8 ? 1 : 4;
         if (out.relative_size == 1) {
-            out.relative = (int8_t)copy[length - 1];
+            out.relative = copy[length - 1] < 0x80 ? copy[length - 1] : copy[length - 1] - 0x100;
         } else {
             memcpy(&out.relative, copy + length - 4, 4);
         }

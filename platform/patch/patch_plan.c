@@ -13,6 +13,10 @@
 #include <string.h>
 
 enum { HOLE_UNKNOWN, HOLE_NONE, HOLE_FIRST };
+
+/* Bounds of the work that any text can cause, far above what real ones need. */
+enum { PROOFS_MAX = 32768, SEARCH_MAX = 16 << 20 };
+
 enum { POOL_EXIT, POOL_SPLIT, POOL_PLAIN, POOL_LONG };
 
 #define NONE UINT32_MAX
@@ -97,11 +101,16 @@ static int find_hole(struct patch_plan *plan, size_t end, struct patch_hole **re
 }
 
 /* Before the first use of a hole: are its bytes really unused? Those that are not are taken out. */
-static bool prove_hole(const struct patch_plan *plan, struct patch_hole *hole)
+static bool prove_hole(struct patch_plan *plan, struct patch_hole *hole)
 {
     if (!hole->proven) {
         hole->proven = true;
-        hole->start = (uint32_t)patch_text_unused(&plan->text, hole->start, hole->end);
+        if (plan->proofs < PROOFS_MAX) {
+            plan->proofs++;
+            hole->start = (uint32_t)patch_text_unused(&plan->text, hole->start, hole->end);
+        } else {
+            hole->start = hole->end;
+        }
         hole->cursor = hole->start;
         respect_base(plan, hole);
         return false;
@@ -167,7 +176,7 @@ static int grow_hop(struct patch_plan *plan, struct patch_site *site)
     return 0;
 }
 
-static bool take_from(const struct patch_plan *plan, struct patch_hole *hole, size_t size,
+static bool take_from(struct patch_plan *plan, struct patch_hole *hole, size_t size,
                       uint32_t *ret_at)
 {
     if (hole->end - hole->cursor < size) {
@@ -220,7 +229,7 @@ static int take_any(struct patch_plan *plan, size_t size, uint32_t *ret_at)
             }
         }
         size_t end = next_place(plan);
-        if (end > plan->text.code) {
+        if (end > plan->text.code || plan->everywhere_next > SEARCH_MAX) {
             return 0;
         }
         struct patch_hole *hole;

@@ -10,6 +10,7 @@
 
 enum {
     BOUNDARY_WINDOW = 64, /* decoding starts at each of these bytes before the place in question */
+    BOUNDARY_EARLY = 48,  /* those from here on are not asked when the others agree */
     BOUNDARY_VOTES = 12,  /* fewer prove nothing */
     BOUNDARY_NEAR = 24,   /* those nearer cannot be expected to have fallen into step */
     SHORT_REACH = 129,    /* of a branch with a one-byte displacement */
@@ -93,7 +94,17 @@ static void vote(const struct patch_text *text, size_t offset, int *ret_meets, i
                         : length > back  ? MISSES
                         : length == back ? MEETS
                                          : verdict[back - length];
+        if (back > BOUNDARY_NEAR) {
+            counts[verdict[back]]++;
+        }
+        if (back == BOUNDARY_EARLY && (counts[MEETS] == 0) != (counts[MISSES] == 0) &&
+            counts[OUT] < BOUNDARY_VOTES) {
+            *ret_meets = counts[MEETS];
+            *ret_misses = counts[MISSES];
+            return;
+        }
     }
+    memset(counts, 0, sizeof(counts));
     for (size_t back = span; back > BOUNDARY_NEAR; back--) {
         counts[verdict[back]]++;
         if (bytes[-(ptrdiff_t)back] == 0x0f && bytes[1 - (ptrdiff_t)back] == 0x1f) {

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PIECE = 16384, CHANGE = 4 };
+enum { PIECE = 4096, CHANGE = 4 };
 
 struct library {
     const uint8_t *text;
