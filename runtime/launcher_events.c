@@ -26,6 +26,8 @@
 #define LIMIT_GRACE_MS          2000
 #define GROWTH_BYTES_PER_SECOND (4ULL << 30)
 #define MEMORY_WORTH_TELLING    (1ULL << 20)
+#define TMPFS_BYTES_PER_NS      4
+#define TMPFS_INTERVAL_NS       200000000ULL
 
 static void size_text(uint64_t bytes, char *buffer, size_t size)
 {
@@ -393,6 +395,11 @@ static uint64_t next_interval_ns(const struct launcher *launcher, const struct u
         long cpus = max_of(sysconf(_SC_NPROCESSORS_ONLN), 1L);
         uint64_t room = limit > usage->cpu_ns ? limit - usage->cpu_ns : 0;
         interval = min_of(interval, room / (uint64_t)cpus);
+    }
+    /* In-memory files can grow by mappings, which the sentry looks at when memory has grown. */
+    uint64_t tmpfs = launcher->options->limits.tmpfs;
+    if (tmpfs != 0) {
+        interval = min_of(interval, max_of(tmpfs / TMPFS_BYTES_PER_NS, TMPFS_INTERVAL_NS));
     }
     return max_of(interval, 20000000ULL);
 }

@@ -58,6 +58,16 @@ static int charge_tmpfs(int64_t bytes)
     return 0;
 }
 
+/* Linux gives SIGBUS when a page cannot be had; here it is had, and found out. */
+void boot_check_tmpfs(void)
+{
+    bool over = false;
+    int64_t total = atomic_load(&tmpfs_bytes) + (int64_t)tmpfs_uncharged(&over);
+    if (over || (tmpfs_limit != SENTRY_NO_LIMIT && total > 0 && (uint64_t)total > tmpfs_limit)) {
+        boot_limit_hit("tmpfs", "mapped files grew beyond the in-memory file systems' limit", true);
+    }
+}
+
 static int new_tmpfs(uint64_t size, const struct sentry_mount *mount, struct super **ret_super)
 {
     struct tmpfs_options options = {.max_bytes = size == SENTRY_NO_LIMIT ? 0 : size,

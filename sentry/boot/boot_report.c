@@ -179,6 +179,7 @@ static void handle_message(const struct sentry_config *config)
         break;
     case CONTROL_MEMORY:
         atomic_store(&kernel.memory_used, message.memory);
+        boot_check_tmpfs();
         break;
     case CONTROL_RESIZE:
         boot_console_resize(&message.window);

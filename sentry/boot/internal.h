@@ -36,6 +36,8 @@ void boot_report_init(const struct sentry_config *config);
 void boot_request_finish(int wait_status);
 /* Tells the launcher of a limit, once per name. */
 void boot_limit_hit(const char *name, const char *detail, bool fatal);
+/* Ends the sandbox when mapped in-memory files are larger than allowed. */
+void boot_check_tmpfs(void);
 
 /* The guest's terminal, when the launcher has one. */
 /* *ret_file: an open slave of it (a reference), or NULL. The caller is the session's leader. */

@@ -116,6 +116,18 @@ def full_tmpfs():
 
 
 @case
+def tmpfs_filled_through_a_mapping():
+    script = ("import mmap, os, time\n"
+              "f = os.open('/tmp/big', os.O_RDWR | os.O_CREAT)\nos.ftruncate(f, 256 << 20)\n"
+              "m = mmap.mmap(f, 256 << 20)\n"
+              "for i in range(0, 256 << 20, 4096): m[i] = 1\n"
+              "time.sleep(20); print('survived')")
+    outcome = run("python3", "-c", script, options=["--tmpfs-limit", "16M"], result=True)
+    check(outcome.status == 137 and "survived" not in outcome.out, outcome)
+    check("tmpfs" in limit_names(outcome), outcome.result)
+
+
+@case
 def open_files_limit():
     script = ("import os, errno\nfds = []\n"
               "try:\n    while True: fds.append(os.open('/dev/null', 0))\n"

@@ -4,8 +4,8 @@
  *
  * Charging: a heap buffer counts its pages. For a memfd written without holes the allocated pages
  * are known ([0, dense_end)); once it has holes the host is asked after each change. Pages that a
- * guest's mapping makes are charged at the next change or stat. When no memfd can be had
- * (descriptor limits) the heap buffer simply grows, and only mmap fails.
+ * guest's mapping makes are charged at the next change or stat; mapped.c finds them before. When no
+ * memfd can be had (descriptor limits) the heap buffer simply grows, and only mmap fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +37,7 @@ void tmpfs_content_fini(struct tmpfs_inode *ti)
 {
     struct tmpfs_content *c = &ti->content;
     int fd = atomic_load(&c->fd);
+    tmpfs_mapped_remove(ti);
     if (fd >= 0) {
         close(fd);
     }

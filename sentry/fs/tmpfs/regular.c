@@ -84,6 +84,9 @@ static int regular_mmap(struct file *file, uint64_t offset, uint64_t length, int
     }
     mutex_lock_nested(&inode->lock);
     int fd = tmpfs_content_fd(tmpfs_inode(inode));
+    if (fd >= 0) {
+        tmpfs_mapped_add(tmpfs_inode(inode));
+    }
     mutex_unlock(&inode->lock);
     if (fd < 0) {
         return fd;

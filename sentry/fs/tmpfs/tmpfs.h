@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "platform/base/compiler.h"
@@ -40,3 +41,6 @@ struct tmpfs_account {
     int (*charge)(int64_t bytes) must_check;
 };
 extern struct tmpfs_account tmpfs_account;
+/* Bytes that guests made by touching mappings and that are not charged yet. *ret_over: with them a
+ * file system is larger than its own size. Asks the host about every file that was ever mapped. */
+uint64_t tmpfs_uncharged(bool *ret_over);

@@ -51,10 +51,12 @@ struct tmpfs_directory {
 struct tmpfs_content {
     char *data; /* heap; zeroes follow length logically */
     size_t length, capacity;
-    atomic_int fd;      /* memfd, -1: heap */
-    bool sparse;        /* memfd: pages are not exactly [0, dense_end) */
-    uint64_t dense_end; /* memfd, not sparse: page-aligned end of what is allocated */
-    uint64_t pages;     /* charged */
+    atomic_int fd;          /* memfd, -1: heap */
+    bool sparse;            /* memfd: pages are not exactly [0, dense_end) */
+    uint64_t dense_end;     /* memfd, not sparse: page-aligned end of what is allocated */
+    _Atomic uint64_t pages; /* charged; written under the inode's lock */
+    bool mapped;            /* was mapped: in the list of mapped.c, under its lock */
+    TAILQ_ENTRY(tmpfs_content) mapped_link; /* under the list's lock */
 };
 
 struct tmpfs_xattr {
@@ -124,6 +126,10 @@ int64_t tmpfs_content_seek(struct tmpfs_inode *ti, int64_t offset, int whence) m
 int tmpfs_content_fd(struct tmpfs_inode *ti) must_check;
 /* Charges what the host allocated through mappings meanwhile. */
 void tmpfs_content_recount(struct tmpfs_inode *ti);
+
+/* mapped.c: the list of files whose pages may grow without a call */
+void tmpfs_mapped_add(struct tmpfs_inode *ti);
+void tmpfs_mapped_remove(struct tmpfs_inode *ti);
 
 /* xattr.c */
 ssize_t tmpfs_getxattr(struct inode *inode, const char *name, void *value, size_t size) must_check;
