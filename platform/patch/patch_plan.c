@@ -63,7 +63,10 @@ void patch_plan_fini(struct patch_plan *plan)
     free(plan->sites);
 }
 
-/* *ret_hole is NULL when no padding of a jump's size ends at end, a multiple of 16. */
+/*
+ * *ret_hole is NULL when no padding of a jump's size ends at end, a multiple of 16. The pointer is
+ * good until the next call.
+ */
 static int find_hole(struct patch_plan *plan, size_t end, struct patch_hole **ret_hole)
 {
     *ret_hole = NULL;
@@ -124,12 +127,12 @@ static int take_hop(struct patch_plan *plan, size_t offset, uint32_t *ret_hop)
     size_t after = offset + PATCH_JUMP_SHORT;
     size_t low = after > 128 ? after - 128 : 0;
     size_t high = after + 127;
-    struct patch_hole *best;
+    size_t best;
 
     *ret_hop = NONE;
     do {
         size_t best_distance = SIZE_MAX;
-        best = NULL;
+        best = SIZE_MAX;
         for (size_t end = (low + 16) & ~(size_t)15; end <= high + PATCH_HOLE_MAX; end += 16) {
             struct patch_hole *hole;
             int error = find_hole(plan, end, &hole);
@@ -142,14 +145,14 @@ static int take_hop(struct patch_plan *plan, size_t offset, uint32_t *ret_hop)
             }
             size_t distance = hole->cursor > offset ? hole->cursor - offset : offset - hole->cursor;
             if (distance < best_distance) {
-                best = hole;
+                best = (size_t)(hole - plan->holes);
                 best_distance = distance;
             }
         }
-    } while (best && !prove_hole(plan, best));
-    if (best) {
-        *ret_hop = best->cursor;
-        best->cursor += PATCH_JUMP_NEAR;
+    } while (best != SIZE_MAX && !prove_hole(plan, &plan->holes[best]));
+    if (best != SIZE_MAX) {
+        *ret_hop = plan->holes[best].cursor;
+        plan->holes[best].cursor += PATCH_JUMP_NEAR;
     }
     return 0;
 }

@@ -18,7 +18,7 @@ struct patch_plan {
     struct patch_hole *holes;
     size_t hole_count, hole_room;
     struct patch_hole tail;
-    size_t pool_next[2]; /* first hole that may have room for a trampoline, by kind */
+    size_t pool_next[4]; /* first hole that may have room for a part, by kind of part */
     size_t page_site, page_next, everywhere_next; /* where to look for more padding */
     size_t proofs;                                /* that padding is unused, so far */
     struct patch_site *sites;
