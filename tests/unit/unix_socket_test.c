@@ -368,7 +368,8 @@ static void test_inet(void **state)
     assert_int_equal(socket_new(AF_INET, SOCK_DGRAM, 0, 0, &udp), 0);
     assert_int_equal(file_poll(tcp), EPOLLOUT | EPOLLHUP | EPOLLWRNORM);
     name.bytes[3] = 80;
-    name.bytes[4] = 127;
+    name.bytes[4] = 192; /* 192.0.2.1 */
+    name.bytes[6] = 2;
     name.bytes[7] = 1;
     assert_int_equal(socket_connect(tcp, &name), -ENETUNREACH);
     assert_int_equal(socket_connect(udp, &name), -ENETUNREACH);
