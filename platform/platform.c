@@ -9,8 +9,8 @@
 #include "platform/trap/trap.h"
 
 static const struct platform_ops *const engines[] = {
-    &ptrace_platform_ops,
     &trap_platform_ops,
+    &ptrace_platform_ops,
 };
 
 const struct platform_ops *platform_get(size_t index)

@@ -10,8 +10,10 @@
  * Everything that comes back from a stub is hostile and is checked by the engine before it is
  * returned (an address space may lie about its own memory, never about anything else).
  *
- * PLATFORM_DEAD (-ESRCH) from any function means that the stub is gone (killed from outside, or the
- * host ran out of memory): the sandbox cannot go on and ends with a clear error.
+ * PLATFORM_DEAD (-ESRCH) from any function means that the stub is gone. space_fault_of_guest tells
+ * whether its own guest did that (it attacked the stub, say): then only the guest processes of that
+ * space end. Otherwise it was killed from outside, or the host ran out of memory: the sandbox cannot
+ * go on and ends with a clear error.
  */
 #pragma once
 
@@ -86,6 +88,8 @@ struct platform_ops {
     int (*space_fork)(struct address_space *parent, struct address_space **ret_space) must_check;
     /* Ends the stub; every platform thread of it must have been freed. */
     void (*space_free)(struct address_space *space);
+    /* After PLATFORM_DEAD: is the guest itself to blame? */
+    bool (*space_fault_of_guest)(struct address_space *space);
     /* Where the vDSO lies in a clean address space. */
     void (*space_vdso)(struct address_space *space, struct vdso_info *ret_info);
 

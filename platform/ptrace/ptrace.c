@@ -81,6 +81,12 @@ static void ptrace_space_free(struct address_space *space)
     }
 }
 
+static bool ptrace_space_fault_of_guest(struct address_space *space)
+{
+    /* The host tells how the process ended only when all its traced threads are reaped. */
+    return atomic_load(&space->stub->broken);
+}
+
 static void ptrace_space_vdso(struct address_space *space, struct vdso_info *ret_info)
 {
     *ret_info = space->stub->vdso;
@@ -147,6 +153,7 @@ const struct platform_ops ptrace_platform_ops = {
     .space_new = ptrace_space_new,
     .space_fork = ptrace_space_fork,
     .space_free = ptrace_space_free,
+    .space_fault_of_guest = ptrace_space_fault_of_guest,
     .space_vdso = ptrace_space_vdso,
     .space_map = ptrace_space_map,
     .space_unmap = ptrace_space_unmap,

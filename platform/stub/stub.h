@@ -39,6 +39,9 @@ struct stub {
     uint32_t area_count;
     int service_cpu; /* under service; where the service thread is pinned, -1 at first */
     atomic_bool dead;
+    atomic_bool broken; /* by a breach of the protocol: stub_kill was called */
+    bool reaped;        /* under service */
+    int status;         /* as wait(2) gave it; under service */
 };
 
 /*
@@ -63,8 +66,11 @@ int stub_new_guest_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
                           struct stub_mailbox **ret_mailbox) must_check;
 void stub_release_area(struct stub *stub, uint32_t slot);
 bool stub_is_dead(struct stub *stub);
-/* Marks the stub dead and kills the process: it broke the protocol, or was found gone. */
+/* Marks the stub dead and kills the process: it broke the protocol. */
 void stub_kill(struct stub *stub);
+/* Of a dead stub: did it break the protocol, or end by a signal that only its own code raises? Its
+ * threads must not be traced. */
+bool stub_is_self_inflicted(struct stub *stub);
 
 /*
  * Runs the list of host calls in the service thread and returns 0, or PLATFORM_DEAD. Results are

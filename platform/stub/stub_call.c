@@ -39,6 +39,9 @@ bool stub_is_dead(struct stub *stub)
 
 void stub_kill(struct stub *stub)
 {
+    if (!stub_is_dead(stub)) {
+        atomic_store(&stub->broken, true);
+    }
     atomic_store(&stub->dead, true);
     ignore_result(host_kill(stub->pid, SIGKILL));
 }

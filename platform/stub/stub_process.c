@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/base/log.h"
@@ -95,9 +96,12 @@ void stub_free(struct stub *stub)
         return;
     }
     if (stub->pid > 0) {
-        int status;
-        stub_kill(stub);
-        ignore_result(host_wait(stub->pid, &status));
+        mutex_lock(&stub->service);
+        if (!stub->reaped) {
+            ignore_result(host_kill(stub->pid, SIGKILL));
+            ignore_result(host_wait(stub->pid, &stub->status));
+        }
+        mutex_unlock(&stub->service);
     }
     for (uint32_t slot = 1; slot < stub->area_count; slot++) {
         if (stub->areas[slot].mailbox != NULL) {
@@ -110,6 +114,37 @@ void stub_free(struct stub *stub)
     close(stub->socket);
     mutex_fini(&stub->service);
     free(stub);
+}
+
+bool stub_is_self_inflicted(struct stub *stub)
+{
+    if (atomic_load(&stub->broken)) {
+        return true;
+    }
+    if (!stub_is_dead(stub)) {
+        return false;
+    }
+    /* Its descriptors are closed, so it is about to be a zombie. */
+    mutex_lock(&stub->service);
+    if (!stub->reaped && host_wait(stub->pid, &stub->status) == stub->pid) {
+        stub->reaped = true;
+    }
+    int status = stub->reaped ? stub->status : 0;
+    mutex_unlock(&stub->service);
+    if (WIFEXITED(status)) {
+        return true;
+    }
+    switch (WTERMSIG(status)) {
+    case SIGSYS:
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* The stub's hello: the kernel vouches for the pid. Waits for it. */

@@ -101,6 +101,11 @@ static void trap_space_free(struct address_space *space)
     }
 }
 
+static bool trap_space_fault_of_guest(struct address_space *space)
+{
+    return stub_is_self_inflicted(space->stub);
+}
+
 static void trap_space_vdso(struct address_space *space, struct vdso_info *ret_info)
 {
     *ret_info = space->stub->vdso;
@@ -169,6 +174,7 @@ const struct platform_ops trap_platform_ops = {
     .space_new = trap_space_new,
     .space_fork = trap_space_fork,
     .space_free = trap_space_free,
+    .space_fault_of_guest = trap_space_fault_of_guest,
     .space_vdso = trap_space_vdso,
     .space_map = trap_space_map,
     .space_unmap = trap_space_unmap,

@@ -82,6 +82,14 @@ void task_cannot_run(struct task *task, int error)
 
 void task_stub_died(struct task *task)
 {
+    if (kernel.platform_ops->space_fault_of_guest(task->mm->space)) {
+        log_info("guest process %d (%s) broke its stub and is killed", task->process->tgid,
+                 task->comm);
+        mutex_lock(&kernel_lock);
+        process_group_exit_locked(task->process, SIGKILL);
+        mutex_unlock(&kernel_lock);
+        return;
+    }
     log_error("a stub process was killed from outside (guest process %d, %s)", task->process->tgid,
               task->comm);
     if (kernel_limit_hit) {
