@@ -13,6 +13,7 @@
 #include "sentry/vfs/file_lock.h"
 #include "sentry/vfs/inode.h"
 #include "syscalls/blocking.h"
+#include "syscalls/file_owner.h"
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
@@ -156,7 +157,7 @@ static bool owner_exists(int type, int id)
     return found;
 }
 
-static long set_owner(struct file *file, int type, int id)
+static int set_owner(struct file *file, int type, int id)
 {
     if (id != 0 && !owner_exists(type, id)) {
         return -ESRCH;
@@ -166,10 +167,10 @@ static long set_owner(struct file *file, int type, int id)
                      __ATOMIC_RELAXED); /* the worker of async_io reads them */
     __atomic_store_n(&file->owner_id, id, __ATOMIC_RELAXED);
     mutex_unlock(&file->lock);
-    return 0;
+    return id != 0 ? async_io_set_urgent(file) : 0;
 }
 
-static long set_owner_simple(struct file *file, int who)
+int file_owner_set(struct file *file, int who)
 {
     if (who == INT_MIN) {
         return -EINVAL;
@@ -200,6 +201,13 @@ static void get_owner(struct file *file, struct f_owner_ex *ret_owner)
     }
 }
 
+int file_owner_get(struct file *file)
+{
+    struct f_owner_ex owner;
+    get_owner(file, &owner);
+    return owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
+}
+
 static long set_signal(struct file *file, uint64_t signo)
 {
     if (signo > SIGNAL_COUNT) {
@@ -216,12 +224,11 @@ static long owner_command(struct file *file, int command, uint64_t argument)
     struct f_owner_ex owner;
     switch (command) {
     case F_SETOWN:
-        return set_owner_simple(file, (int)argument);
+        return file_owner_set(file, (int)argument);
     case F_SETOWN_EX:
         return set_owner_ex(file, argument);
     case F_GETOWN:
-        get_owner(file, &owner);
-        return owner.type == F_OWNER_PGRP ? -owner.pid : owner.pid;
+        return file_owner_get(file);
     case F_GETOWN_EX:
         get_owner(file, &owner);
         return copy_out(argument, &owner);

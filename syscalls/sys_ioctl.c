@@ -4,12 +4,14 @@
  */
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "sentry/fs/anon/async_io.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
+#include "syscalls/file_owner.h"
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
@@ -64,6 +66,17 @@ static long get_readable(struct file *file, uint64_t addr)
     return copy_out(addr, &left);
 }
 
+/* Linux: sock_ioctl: sockets have ioctls for what fcntl does. */
+static long socket_owner(struct file *file, unsigned command, uint64_t addr)
+{
+    int who;
+    if (command == FIOGETOWN || command == SIOCGPGRP) {
+        who = file_owner_get(file);
+        return copy_out(addr, &who);
+    }
+    return copy_in(addr, &who) < 0 ? -EFAULT : file_owner_set(file, who);
+}
+
 long sys_ioctl(struct task *task, const struct syscall_args *args)
 {
     auto_file struct file *file = arg_file(task, args, 0);
@@ -91,6 +104,14 @@ long sys_ioctl(struct task *task, const struct syscall_args *args)
     case FIONREAD:
         if (S_ISREG(file->inode->mode)) {
             return get_readable(file, argument);
+        }
+        break;
+    case FIOSETOWN:
+    case SIOCSPGRP:
+    case FIOGETOWN:
+    case SIOCGPGRP:
+        if (S_ISSOCK(file->inode->mode)) {
+            return socket_owner(file, command, argument);
         }
         break;
     default:

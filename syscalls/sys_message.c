@@ -39,7 +39,7 @@ struct linux_mmsghdr {
 
 static unsigned call_flags(const struct file *file, unsigned flags)
 {
-    bool nonblock = (atomic_load(&file->flags) & O_NONBLOCK) != 0;
+    bool nonblock = (atomic_load(&file->flags) & O_NONBLOCK) != 0 || (flags & MSG_ERRQUEUE) != 0;
     return nonblock ? flags | MSG_DONTWAIT : flags;
 }
 

@@ -159,10 +159,10 @@ static int create(int domain, int type, int protocol, struct socket **ret_socket
         if (protocol == (domain == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
             return -EACCES; /* Linux: net.ipv4.ping_group_range is empty */
         }
-        if (protocol != 0 && protocol != IPPROTO_UDP) {
+        if (protocol != 0 && protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE) {
             return -EPROTONOSUPPORT;
         }
-        return udp_socket_create(domain, ret_socket);
+        return udp_socket_create(domain, protocol == 0 ? IPPROTO_UDP : protocol, ret_socket);
     case SOCK_RAW:
         /* DIFFERS: CAP_NET_RAW does not help; there is nothing to send through. */
         return protocol == 0 ? -EPROTONOSUPPORT : -EPERM;

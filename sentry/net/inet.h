@@ -140,15 +140,15 @@ void inet_port_unpeer(struct inet_socket *socket);
 void inet_port_release(struct inet_socket *socket);
 /* The listener (TCP) or receiver (UDP) that traffic from source to destination reaches: a
  * reference, or NULL. */
-struct inet_socket *inet_port_find(int type, const struct inet_endpoint *destination,
+struct inet_socket *inet_port_find(int protocol, const struct inet_endpoint *destination,
                                    const struct inet_endpoint *source) must_check;
 /* All UDP sockets that want a datagram to a broadcast or multicast destination: up to room
  * references. Returns how many. */
-size_t inet_port_find_all(const struct inet_endpoint *destination,
+size_t inet_port_find_all(int protocol, const struct inet_endpoint *destination,
                           const struct inet_endpoint *source, struct inet_socket **ret,
                           size_t room);
-/* All registered sockets of a type and domain: a malloc'ed array of references. -ENOMEM. */
-int inet_port_list(int domain, int type, struct inet_socket ***ret_sockets,
+/* All registered sockets of a protocol and domain: a malloc'ed array of references. -ENOMEM. */
+int inet_port_list(int domain, int protocol, struct inet_socket ***ret_sockets,
                    size_t *ret_count) must_check;
 
 /* Bytes in the queues of all sockets. */

@@ -128,17 +128,11 @@ int inet_parse_destination(const struct inet_socket *socket, const struct socket
 
 /* Groups are reached only when the interface is told: by option, or by the source address. */
 static bool multicast_reaches(const struct inet_socket *socket, bool v4,
-                              const struct inet_endpoint *destination,
                               const struct in6_addr *source)
 {
-    if (inet_scope_of(source) == INET_SCOPE_LOCAL) {
-        return true;
-    }
-    if (v4) {
-        return socket->options[INET_IP_MULTICAST_IF] != 0;
-    }
-    return socket->options[INET_IPV6_MULTICAST_IF] != 0 ||
-           destination->scope == INET_LOOPBACK_INDEX;
+    /* Linux: the loopback has no route to IPv6 groups */
+    return v4 && (inet_scope_of(source) == INET_SCOPE_LOCAL ||
+                  socket->options[INET_IP_MULTICAST_IF] != 0);
 }
 
 int inet_route(const struct inet_socket *socket, struct inet_endpoint *destination,
@@ -164,7 +158,7 @@ int inet_route(const struct inet_socket *socket, struct inet_endpoint *destinati
         }
         break;
     case INET_SCOPE_MULTICAST:
-        if (!udp || !multicast_reaches(socket, v4, destination, source)) {
+        if (!udp || !multicast_reaches(socket, v4, source)) {
             return -ENETUNREACH;
         }
         break;

@@ -29,6 +29,8 @@
 #define LINUX_TCP_TX_DELAY         37
 #define LINUX_UDP_NO_CHECK6_TX     101
 #define LINUX_UDP_NO_CHECK6_RX     102
+#define LINUX_UDPLITE_SEND_CSCOV   10
+#define LINUX_UDPLITE_RECV_CSCOV   11
 #define LINUX_UDP_ENCAP            100
 
 enum rule {
@@ -147,6 +149,8 @@ static const struct inet_option table[INET_OPTION_COUNT] = {
     TCP(TCP_SAVE_SYN, TCP_SAVE_SYN, RULE_RANGE, 0, 0, 1),
     TCP(TCP_INQ, TCP_INQ, RULE_RANGE, 0, 0, 1),
     TCP(TCP_TX_DELAY, LINUX_TCP_TX_DELAY, RULE_RANGE, 0, 0, INT_LIMIT),
+    UDP(UDPLITE_SEND_CSCOV, LINUX_UDPLITE_SEND_CSCOV, RULE_ANY, 0, 0, 0),
+    UDP(UDPLITE_RECV_CSCOV, LINUX_UDPLITE_RECV_CSCOV, RULE_ANY, 0, 0, 0),
     UDP(UDP_CORK, UDP_CORK, BOOLEAN),
     UDP(UDP_ENCAP, LINUX_UDP_ENCAP, RULE_READ_ONLY, 0, 0, 0),
     UDP(UDP_NO_CHECK6_TX, LINUX_UDP_NO_CHECK6_TX, BOOLEAN),
@@ -175,6 +179,9 @@ static int row_find(const struct inet_socket *socket, int level, int option)
 {
     if (level == IPPROTO_IPV6 && socket->base.domain != AF_INET6) {
         return -1;
+    }
+    if (level == IPPROTO_UDPLITE && socket->base.protocol == IPPROTO_UDPLITE) {
+        level = IPPROTO_UDP; /* Linux: the same options */
     }
     for (size_t i = 0; i < array_size(table); i++) {
         if (table[i].level == level && table[i].option == option) {
@@ -260,6 +267,13 @@ static int adjust_locked(struct inet_socket *socket, int index, int *value)
         *value = seconds;
         return 0;
     }
+    case INET_UDPLITE_SEND_CSCOV:
+    case INET_UDPLITE_RECV_CSCOV:
+        if (socket->base.protocol != IPPROTO_UDPLITE) {
+            return -ENOPROTOOPT;
+        }
+        *value = *value == 0 ? 0 : max_of(min_of(*value < 0 ? 65535 : *value, 65535), 8);
+        return 0;
     case INET_TCP_REPAIR:
         *value = max_of(*value, 0);
         return 0;
@@ -380,8 +394,9 @@ static int get_mtu(struct inet_socket *socket, int level, void *value, uint32_t 
     if (!connected) {
         return -ENOTCONN;
     }
-    (void)level;
-    return socket_option_put_int(value, length, INET_LOOPBACK_MTU);
+    /* Linux: an IPv4 packet is no longer than 65535 bytes */
+    return socket_option_put_int(value, length,
+                                 level == IPPROTO_IP ? INET_LOOPBACK_MTU - 1 : INET_LOOPBACK_MTU);
 }
 
 static int put_ip_int(void *value, uint32_t *length, int number)

@@ -25,14 +25,14 @@ struct port_table {
 };
 
 static struct mutex ports_lock = {.host = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_OBJECT};
-static struct port_table tables[2]; /* TCP, UDP */
+static struct port_table tables[3]; /* TCP, UDP, UDP-Lite */
 static uint32_t random_state;       /* under ports_lock */
 
 atomic_uint inet_port_low = 32768, inet_port_high = 60999, inet_unprivileged_port = 1024;
 
-static struct port_table *table_of(int type)
+static struct port_table *table_of(int protocol)
 {
-    return &tables[type == SOCK_STREAM ? 0 : 1];
+    return &tables[protocol == IPPROTO_TCP ? 0 : protocol == IPPROTO_UDP ? 1 : 2];
 }
 
 /* Spreads choices; nothing secret depends on it. */
@@ -90,7 +90,7 @@ static bool conflicts_locked(const struct inet_socket *socket, const struct inet
 /* May the socket have entry.local? */
 static bool port_free_locked(const struct inet_socket *socket)
 {
-    struct port_table *table = table_of(socket->base.type);
+    struct port_table *table = table_of(socket->base.protocol);
     uint32_t hash = socket->entry.local.port % BUCKETS;
     struct inet_socket *other;
     LIST_FOREACH (other, &table->bound[hash], entry.link) {
@@ -110,7 +110,7 @@ static bool port_free_locked(const struct inet_socket *socket)
 
 static void insert_locked(struct inet_socket *socket, bool bound)
 {
-    struct port_table *table = table_of(socket->base.type);
+    struct port_table *table = table_of(socket->base.protocol);
     uint32_t hash = socket->entry.local.port % BUCKETS;
     struct port_list *list = bound ? &table->bound[hash] : &table->connected[hash];
     socket->entry.listed = true;
@@ -184,7 +184,7 @@ int inet_port_bind_locked(struct inet_socket *socket, uint16_t port)
 
 static bool connection_unique_locked(const struct inet_socket *socket)
 {
-    struct port_table *table = table_of(socket->base.type);
+    struct port_table *table = table_of(socket->base.protocol);
     const struct inet_port_entry *own = &socket->entry;
     uint32_t hash = own->local.port % BUCKETS;
     struct port_list *lists[2] = {&table->bound[hash], &table->connected[hash]};
@@ -206,7 +206,7 @@ static bool connection_unique_locked(const struct inet_socket *socket)
 /* Linux: a port that somebody bound is passed over; one that connections use is shared. */
 static bool fits_connect(struct inet_socket *socket)
 {
-    struct port_table *table = table_of(socket->base.type);
+    struct port_table *table = table_of(socket->base.protocol);
     uint16_t port = socket->entry.local.port;
     struct inet_socket *other;
     LIST_FOREACH (other, &table->bound[port % BUCKETS], entry.link) {
@@ -340,10 +340,10 @@ static uint32_t flow_hash(const struct inet_endpoint *a, const struct inet_endpo
     return hash ^ hash >> 15;
 }
 
-struct inet_socket *inet_port_find(int type, const struct inet_endpoint *destination,
+struct inet_socket *inet_port_find(int protocol, const struct inet_endpoint *destination,
                                    const struct inet_endpoint *source)
 {
-    struct port_list *list = &table_of(type)->bound[destination->port % BUCKETS];
+    struct port_list *list = &table_of(protocol)->bound[destination->port % BUCKETS];
     struct inet_socket *socket, *best = NULL;
     int best_score = 0;
     uint32_t equals = 0;
@@ -376,14 +376,14 @@ struct inet_socket *inet_port_find(int type, const struct inet_endpoint *destina
     return best;
 }
 
-size_t inet_port_find_all(const struct inet_endpoint *destination,
+size_t inet_port_find_all(int protocol, const struct inet_endpoint *destination,
                           const struct inet_endpoint *source, struct inet_socket **ret, size_t room)
 {
     struct inet_socket *socket;
     size_t count = 0;
     bool v4 = inet_is_mapped(&destination->addr);
     mutex_lock(&ports_lock);
-    LIST_FOREACH (socket, &table_of(SOCK_DGRAM)->bound[destination->port % BUCKETS], entry.link) {
+    LIST_FOREACH (socket, &table_of(protocol)->bound[destination->port % BUCKETS], entry.link) {
         const struct inet_port_entry *entry = &socket->entry;
         bool family = v4 ? !(inet_is_v6(socket) && entry->v6_only) : inet_is_v6(socket);
         bool local = inet_is_any(&entry->local.addr) ||
@@ -398,9 +398,9 @@ size_t inet_port_find_all(const struct inet_endpoint *destination,
     return count;
 }
 
-int inet_port_list(int domain, int type, struct inet_socket ***ret_sockets, size_t *ret_count)
+int inet_port_list(int domain, int protocol, struct inet_socket ***ret_sockets, size_t *ret_count)
 {
-    struct port_table *table = table_of(type);
+    struct port_table *table = table_of(protocol);
     struct inet_socket **sockets = NULL;
     size_t count = 0, room = 0;
     int result = 0;

@@ -97,12 +97,12 @@ static void put_row(struct text *text, struct inet_socket *socket, size_t number
     text_putc(text, '\n');
 }
 
-int net_report_inet(struct text *text, int domain, int type)
+int net_report_inet(struct text *text, int domain, int protocol)
 {
     struct inet_socket **sockets;
     size_t count;
-    bool v6 = domain == AF_INET6, tcp = type == SOCK_STREAM;
-    int result = inet_port_list(domain, type, &sockets, &count);
+    bool v6 = domain == AF_INET6, tcp = protocol == IPPROTO_TCP;
+    int result = inet_port_list(domain, protocol, &sockets, &count);
     if (result != 0) {
         return result;
     }
@@ -182,10 +182,10 @@ int net_report_unix(struct text *text)
 
 /* --- counts --- */
 
-static int count_of(int domain, int type, size_t *ret_count)
+static int count_of(int domain, int protocol, size_t *ret_count)
 {
     struct inet_socket **sockets;
-    int result = inet_port_list(domain, type, &sockets, ret_count);
+    int result = inet_port_list(domain, protocol, &sockets, ret_count);
     if (result != 0) {
         return result;
     }
@@ -199,9 +199,9 @@ static int count_of(int domain, int type, size_t *ret_count)
 int net_report_sockstat(struct text *text, int domain)
 {
     size_t tcp, udp;
-    int result = count_of(domain, SOCK_STREAM, &tcp);
+    int result = count_of(domain, IPPROTO_TCP, &tcp);
     if (result == 0) {
-        result = count_of(domain, SOCK_DGRAM, &udp);
+        result = count_of(domain, IPPROTO_UDP, &udp);
     }
     if (result != 0) {
         return result;

@@ -328,7 +328,7 @@ static int start(struct tcp_socket *socket, const struct socket_address *name)
     if (result != 0) {
         return result;
     }
-    struct inet_socket *found = inet_port_find(SOCK_STREAM, &destination, &source);
+    struct inet_socket *found = inet_port_find(IPPROTO_TCP, &destination, &source);
     if (found) {
         knock(socket, tcp_of(&found->base));
         inet_unref(found);

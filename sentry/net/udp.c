@@ -56,13 +56,13 @@ static void packets_free(struct udp_packet_list *packets)
 
 /* --- life --- */
 
-int udp_socket_create(int domain, struct socket **ret_socket)
+int udp_socket_create(int domain, int protocol, struct socket **ret_socket)
 {
     struct udp_socket *socket = calloc(1, sizeof(*socket));
     if (!socket) {
         return -ENOMEM;
     }
-    inet_socket_init(&socket->inet, &udp_socket_ops, domain, SOCK_DGRAM, IPPROTO_UDP);
+    inet_socket_init(&socket->inet, &udp_socket_ops, domain, SOCK_DGRAM, protocol);
     TAILQ_INIT(&socket->packets);
     TAILQ_INIT(&socket->errors);
     *ret_socket = &socket->inet.base;

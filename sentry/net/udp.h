@@ -71,7 +71,8 @@ struct udp_control {
 };
 
 /* udp.c */
-int udp_socket_create(int domain, struct socket **ret_socket) must_check;
+/* UDP, or UDP-Lite, which differs only in its options: nothing is damaged on the way here. */
+int udp_socket_create(int domain, int protocol, struct socket **ret_socket) must_check;
 void udp_free(struct inet_socket *socket);
 struct udp_packet *udp_packet_new(uint32_t length) must_check;
 void udp_packet_free(struct udp_packet *packet);

@@ -43,11 +43,11 @@ static void enqueue(struct udp_socket *target, struct udp_packet *packet)
     }
 }
 
-static void deliver_to_all(struct udp_packet *packet)
+static void deliver_to_all(int protocol, struct udp_packet *packet)
 {
     struct inet_socket *targets[UDP_RECEIVERS_MAX];
-    size_t count =
-        inet_port_find_all(&packet->destination, &packet->source, targets, UDP_RECEIVERS_MAX);
+    size_t count = inet_port_find_all(protocol, &packet->destination, &packet->source, targets,
+                                      UDP_RECEIVERS_MAX);
     /* Linux: a group nobody is in is not delivered to those that merely listen to all */
     bool joined = inet_scope_of(&packet->destination.addr) != INET_SCOPE_MULTICAST;
     for (size_t i = 0; i < count && !joined; i++) {
@@ -73,10 +73,11 @@ static void deliver(struct udp_socket *socket, struct udp_packet *packet)
 {
     enum inet_scope scope = inet_scope_of(&packet->destination.addr);
     if (scope == INET_SCOPE_BROADCAST || scope == INET_SCOPE_MULTICAST) {
-        deliver_to_all(packet);
+        deliver_to_all(socket->inet.base.protocol, packet);
         return;
     }
-    struct inet_socket *target = inet_port_find(SOCK_DGRAM, &packet->destination, &packet->source);
+    struct inet_socket *target =
+        inet_port_find(socket->inet.base.protocol, &packet->destination, &packet->source);
     if (target) {
         enqueue(udp_of(&target->base), packet);
         inet_unref(target);

@@ -33,6 +33,8 @@ struct async_watch {
     struct wait_entry entry; /* in the file's wait queue */
     struct file *file;       /* borrowed; NULL once the file is going. Under async_lock */
     int fd;
+    bool io;            /* O_ASYNC: signals for every event; else for urgent data only */
+    bool urgent;        /* a socket: SIGURG */
     atomic_uint events; /* that happened since the last signal */
     atomic_bool queued; /* on the stack */
     struct async_watch *next;
@@ -107,9 +109,8 @@ static bool address_notice(struct file *file, struct notice *notice)
     return true;
 }
 
-static bool take_notice(struct async_watch *watch, struct notice *notice)
+static bool take_notice(struct async_watch *watch, uint32_t events, struct notice *notice)
 {
-    uint32_t events = atomic_exchange(&watch->events, 0);
     mutex_lock(&async_lock);
     bool found = watch->file && address_notice(watch->file, notice);
     mutex_unlock(&async_lock);
@@ -130,11 +131,11 @@ static bool may_signal(const struct cred *cred, const struct process *target)
            cred->uid == other->suid || cred->uid == other->uid;
 }
 
-static void send_locked(const struct notice *notice)
+static void send_locked(const struct notice *notice, int plain)
 {
-    /* Linux: without F_SETSIG it is SIGIO, and siginfo says nothing */
+    /* Linux: without F_SETSIG it is SIGIO (or SIGURG), and siginfo says nothing */
     const siginfo_t *info = notice->signo != 0 ? &notice->info : NULL;
-    int signo = notice->signo != 0 ? notice->signo : SIGIO;
+    int signo = notice->signo != 0 ? notice->signo : plain;
     if (notice->type == F_OWNER_TID) {
         struct task *task = task_find_locked(notice->id);
         if (task && may_signal(notice->cred, task->process)) {
@@ -161,7 +162,29 @@ void async_io_send(struct file *file, int fd, int code, uint32_t band)
     fill_info(&notice, fd, band);
     notice.info.si_code = code;
     mutex_lock(&kernel_lock);
-    send_locked(&notice);
+    send_locked(&notice, SIGIO);
+    mutex_unlock(&kernel_lock);
+    cred_unref(notice.cred);
+}
+
+/* Linux: send_sigurg: SIGURG from the kernel, whatever F_SETSIG says. */
+static void tell(struct async_watch *watch)
+{
+    uint32_t events = atomic_exchange(&watch->events, 0);
+    bool urgent = watch->urgent && (events & EPOLLPRI) != 0;
+    struct notice notice;
+    if ((!urgent && !watch->io) || !take_notice(watch, events, &notice)) {
+        return;
+    }
+    struct notice urgent_notice = notice;
+    urgent_notice.signo = 0;
+    mutex_lock(&kernel_lock);
+    if (urgent) {
+        send_locked(&urgent_notice, SIGURG);
+    }
+    if (watch->io) {
+        send_locked(&notice, SIGIO);
+    }
     mutex_unlock(&kernel_lock);
     cred_unref(notice.cred);
 }
@@ -177,14 +200,8 @@ static void *worker(void *unused)
         }
         while (watch) {
             struct async_watch *next = watch->next;
-            struct notice notice;
             atomic_store(&watch->queued, false);
-            if (take_notice(watch, &notice)) {
-                mutex_lock(&kernel_lock);
-                send_locked(&notice);
-                mutex_unlock(&kernel_lock);
-                cred_unref(notice.cred);
-            }
+            tell(watch);
             watch_unref(watch);
             watch = next;
         }
@@ -226,7 +243,7 @@ static void watch_end(struct file *file)
     }
 }
 
-static int watch_begin_locked(struct file *file, struct wait_queue *queue, int fd)
+static int watch_begin_locked(struct file *file, struct wait_queue *queue, int fd, bool io)
 {
     if (atomic_load(&file->async_watch)) {
         return 0;
@@ -243,29 +260,42 @@ static int watch_begin_locked(struct file *file, struct wait_queue *queue, int f
     refcount_init(&watch->ref);
     watch->file = file;
     watch->fd = fd;
-    watch->entry = (struct wait_entry){.events = WATCHED, .wake = watch_wake, .owner = watch};
+    watch->io = io;
+    watch->urgent = S_ISSOCK(file->inode->mode);
+    watch->entry =
+        (struct wait_entry){.events = io ? WATCHED : EPOLLPRI, .wake = watch_wake, .owner = watch};
     atomic_store(&file->async_watch, watch);
     wait_queue_add(queue, &watch->entry);
     return 0;
 }
 
-int async_io_set(struct file *file, int fd, bool on)
+static int watch_begin(struct file *file, int fd, bool io)
 {
-    mode_t type = file->inode->mode & S_IFMT;
-    if (!on) {
-        watch_end(file);
-        return 0;
-    }
-    if (type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR) {
-        return 0;
-    }
     struct wait_queue *queue = file_wait_queue(file);
     if (!queue) {
         return 0;
     }
     ignore_result(file_poll(file)); /* tells the file that somebody wants to hear of every event */
     mutex_lock(&async_lock);
-    int error = watch_begin_locked(file, queue, fd);
+    int error = watch_begin_locked(file, queue, fd, io);
     mutex_unlock(&async_lock);
     return error;
+}
+
+int async_io_set(struct file *file, int fd, bool on)
+{
+    mode_t type = file->inode->mode & S_IFMT;
+    if (type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR) {
+        return 0;
+    }
+    watch_end(file); /* of urgent data alone, or of everything */
+    if (on) {
+        return watch_begin(file, fd, true);
+    }
+    return __atomic_load_n(&file->owner_id, __ATOMIC_RELAXED) != 0 ? async_io_set_urgent(file) : 0;
+}
+
+int async_io_set_urgent(struct file *file)
+{
+    return S_ISSOCK(file->inode->mode) ? watch_begin(file, -1, false) : 0;
 }

@@ -17,6 +17,9 @@ struct file;
  * pipes, sockets nor character devices never send. -ENOMEM, -EAGAIN (no thread).
  */
 int async_io_set(struct file *file, int fd, bool on) must_check;
+/* A socket got an owner: SIGURG is sent when out-of-band data arrives, also without O_ASYNC. Other
+ * files: nothing. -ENOMEM, -EAGAIN. */
+int async_io_set_urgent(struct file *file) must_check;
 /* Sends the file's signal now: code is POLL_MSG and the like, band what si_band says. Takes
  * kernel_lock. */
 void async_io_send(struct file *file, int fd, int code, uint32_t band);

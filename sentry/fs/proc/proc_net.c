@@ -4,6 +4,7 @@
  */
 #include "sentry/fs/proc/internal.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "sentry/net/net_report.h"
@@ -70,24 +71,21 @@ SHOW(show_psched, "000003e8 00000040 000f4240 3b9aca00\n")
 SHOW(show_igmp, "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n")
 SHOW(show_raw, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  "
                "timeout inode ref pointer drops\n")
-SHOW(show_udplite, "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   "
-                   "uid  timeout inode ref pointer drops             \n")
-SHOW(show_udplite6,
-     "  sl  local_address                         remote_address                        st "
-     "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n")
 SHOW(show_empty, "")
 
-#define SHOW_SOCKETS(name, domain, type)                                                           \
+#define SHOW_SOCKETS(name, domain, protocol)                                                       \
     static int name(struct proc_node *node, struct text *out)                                      \
     {                                                                                              \
         (void)node;                                                                                \
-        return net_report_inet(out, domain, type);                                                 \
+        return net_report_inet(out, domain, protocol);                                             \
     }
 
-SHOW_SOCKETS(show_tcp, AF_INET, SOCK_STREAM)
-SHOW_SOCKETS(show_tcp6, AF_INET6, SOCK_STREAM)
-SHOW_SOCKETS(show_udp, AF_INET, SOCK_DGRAM)
-SHOW_SOCKETS(show_udp6, AF_INET6, SOCK_DGRAM)
+SHOW_SOCKETS(show_tcp, AF_INET, IPPROTO_TCP)
+SHOW_SOCKETS(show_tcp6, AF_INET6, IPPROTO_TCP)
+SHOW_SOCKETS(show_udp, AF_INET, IPPROTO_UDP)
+SHOW_SOCKETS(show_udp6, AF_INET6, IPPROTO_UDP)
+SHOW_SOCKETS(show_udplite, AF_INET, IPPROTO_UDPLITE)
+SHOW_SOCKETS(show_udplite6, AF_INET6, IPPROTO_UDPLITE)
 
 static int show_unix(struct proc_node *node, struct text *out)
 {
