@@ -222,7 +222,7 @@ static int check_rootfs(const char *path)
     return 0;
 }
 
-static bool is_hidden(const struct policy *policy, const char *path)
+static struct policy_verdict judge(const struct policy *policy, const char *path)
 {
     struct policy_verdict verdict = {.access = GOFER_ACCESS_WRITE};
     uint64_t *state = calloc(policy_state_size(policy) + 1, sizeof(*state));
@@ -231,7 +231,19 @@ static bool is_hidden(const struct policy *policy, const char *path)
         policy_judge(policy, state, &verdict);
         free(state);
     }
+    return verdict;
+}
+
+static bool is_hidden(const struct policy *policy, const char *path)
+{
+    struct policy_verdict verdict = judge(policy, path);
     return verdict.access == GOFER_ACCESS_HIDE && !verdict.passage;
+}
+
+static bool is_readable(const struct policy *policy, const char *path)
+{
+    enum gofer_access access = judge(policy, path).access;
+    return access != GOFER_ACCESS_HIDE && access != GOFER_ACCESS_DENY;
 }
 
 void view_apply_policy(struct view *view, const struct policy *policy)
@@ -245,9 +257,42 @@ void view_apply_policy(struct view *view, const struct policy *policy)
             }
             mount.kind = SENTRY_MOUNT_DIRECTORY;
         }
+        if (mount.kind == SENTRY_MOUNT_FILE && !is_readable(policy, mount.path)) {
+            continue;
+        }
         view->mounts[kept++] = mount;
     }
     view->mount_count = kept;
+}
+
+static void add_file(struct view *view, const char *path, const char *text)
+{
+    if (text == NULL) {
+        view->failed = true;
+        return;
+    }
+    struct sentry_mount *mount = add(view, SENTRY_MOUNT_FILE, path);
+    mount->target = text;
+    mount->dir_mode = 0644;
+    mount->mode = SENTRY_MODE_READ_WRITE;
+}
+
+/* The guest's own name resolves, and the host's is not told. */
+static void add_names(struct view *view, const struct run_options *options)
+{
+    char *hosts = NULL;
+    char *name = NULL;
+    if (asprintf(&hosts,
+                 "127.0.0.1\tlocalhost\n127.0.1.1\t%s\n\n"
+                 "::1\tlocalhost ip6-localhost ip6-loopback\n",
+                 options->hostname) < 0) {
+        hosts = NULL;
+    }
+    if (asprintf(&name, "%s\n", options->hostname) < 0) {
+        name = NULL;
+    }
+    add_file(view, "/etc/hosts", hosts);
+    add_file(view, "/etc/hostname", name);
 }
 
 int view_build(const struct run_options *options, struct view *ret_view)
@@ -264,6 +309,7 @@ int view_build(const struct run_options *options, struct view *ret_view)
     } else {
         add_tmpfs(&view, "/", 0755, SENTRY_NO_LIMIT);
         add_default_system(&view);
+        add_names(&view, options);
         add_home(&view, options);
         add_kernel_mounts(&view);
         error = add_current(&view, options);

@@ -119,6 +119,14 @@ static int make_super(const struct sentry_config *config, const struct sentry_mo
     case SENTRY_MOUNT_TMPFS:
         *flags = (read_only ? MOUNT_READ_ONLY : 0U) | MOUNT_RELATIME;
         return new_tmpfs(mount->size, mount, ret_super);
+    case SENTRY_MOUNT_FILE: {
+        struct tmpfs_options options = {.mode = mount->dir_mode,
+                                        .uid = mount->uid,
+                                        .gid = mount->gid,
+                                        .contents = mount->target};
+        *flags = MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC | MOUNT_RELATIME;
+        return tmpfs_new(&options, ret_super);
+    }
     case SENTRY_MOUNT_DEV:
         *flags = MOUNT_NO_SUID | MOUNT_RELATIME;
         return new_tmpfs(SENTRY_NO_LIMIT, mount, ret_super);
@@ -226,8 +234,21 @@ static int mount_one(const struct sentry_config *config, size_t index)
     if (index == 0) {
         return mount_first(super, mount, flags);
     }
-    result = mount_make_point(mount->path, super_is_directory(super));
     struct path point;
+    if (mount->kind == SENTRY_MOUNT_FILE) {
+        result = path_walk(NULL, mount->path, WALK_FOLLOW, &point);
+        if (result != 0 || !S_ISREG(path_inode(&point)->mode)) {
+            if (result == 0) {
+                path_unref(&point);
+            }
+            super_unref(super);
+            return 0;
+        }
+        result = mount_add(super, source_name(mount), flags, &point);
+        path_unref(&point);
+        return result;
+    }
+    result = mount_make_point(mount->path, super_is_directory(super));
     if (result == 0) {
         result = path_walk(NULL, mount->path, WALK_FOLLOW, &point);
     }

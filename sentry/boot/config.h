@@ -23,6 +23,8 @@ enum sentry_mount_kind {
     SENTRY_MOUNT_SYS,
     SENTRY_MOUNT_DEV, /* with its nodes; /dev/shm is a tmpfs of its own in the list */
     SENTRY_MOUNT_DEVPTS,
+    SENTRY_MOUNT_FILE, /* an in-memory file with the text of target and dir_mode, uid, gid over an
+                          existing file; left out where there is none */
     SENTRY_MOUNT_DIRECTORY, /* not a mount: make the directory with mode, uid, gid */
     SENTRY_MOUNT_SYMLINK,   /* not a mount: make a symbolic link to target */
 };
@@ -42,7 +44,8 @@ struct sentry_mount {
     enum sentry_mount_kind kind;
     enum sentry_mount_mode mode;
     const char *path;   /* absolute guest path without ".", ".." or doubled slashes */
-    const char *target; /* SYMLINK: what it points to; GOFER: the source shown in /proc/mounts */
+    const char *target; /* FILE: its contents; SYMLINK: what it points to; GOFER: the source shown
+                           in /proc/mounts */
     unsigned gofer_index;
     uint64_t size;
     uint32_t dir_mode; /* TMPFS, DIRECTORY: permission bits of the (root) directory */

@@ -126,6 +126,11 @@ def identity():
           ["1234", "99"])
     equal(run("hostname").out.strip(), "stockade")
     equal(run("hostname", options=["--hostname", "box"]).out.strip(), "box")
+    equal(run("getent", "hosts", "box", options=["--hostname", "box"]).out.split(),
+          ["127.0.1.1", "box"])
+    equal(run("cat", "/etc/hostname", options=["--hostname", "box"]).out, "box\n")
+    check("No such file" in run("cat", "/etc/hosts", options=["--hide", "/etc/hosts"]).err,
+          "hidden /etc/hosts")
 
 
 @case

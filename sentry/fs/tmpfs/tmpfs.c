@@ -15,6 +15,7 @@
 
 #include "platform/base/text.h"
 #include "sentry/fs/tmpfs/tmpfs_inode.h"
+#include "sentry/mm/uio.h"
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/file.h"
 
@@ -247,6 +248,17 @@ static const struct super_ops tmpfs_super_ops = {
     .free = tmpfs_super_free,
 };
 
+static int fill(struct tmpfs_inode *ti, const char *text)
+{
+    struct uio uio;
+    size_t length = strlen(text);
+    uio_init_kernel(&uio, (void *)(uintptr_t)text, length);
+    mutex_lock(&ti->inode.lock);
+    ssize_t count = tmpfs_content_write(ti, &uio, 0);
+    mutex_unlock(&ti->inode.lock);
+    return count < 0 ? (int)count : (size_t)count == length ? 0 : -ENOSPC;
+}
+
 int tmpfs_new(const struct tmpfs_options *options, struct super **ret)
 {
     struct tmpfs_super *ts = calloc(1, sizeof(*ts));
@@ -260,7 +272,8 @@ int tmpfs_new(const struct tmpfs_options *options, struct super **ret)
     ts->max_inodes = options->max_inodes;
     uint32_t mode = options->mode != 0 ? options->mode & 07777 : 01777;
     struct tmpfs_inode *root;
-    int error = tmpfs_inode_new(&ts->super, NULL, S_IFDIR | mode, 0, &root);
+    uint32_t type = options->contents ? S_IFREG : S_IFDIR;
+    int error = tmpfs_inode_new(&ts->super, NULL, type | mode, 0, &root);
     if (error != 0) {
         super_unref(&ts->super);
         return error;
@@ -268,6 +281,13 @@ int tmpfs_new(const struct tmpfs_options *options, struct super **ret)
     root->inode.uid = options->uid;
     root->inode.gid = options->gid;
     ts->super.root = &root->inode;
+    if (options->contents) {
+        error = fill(root, options->contents);
+        if (error != 0) {
+            super_drop(&ts->super);
+            return error;
+        }
+    }
     *ret = &ts->super;
     return 0;
 }

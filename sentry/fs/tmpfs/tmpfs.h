@@ -21,6 +21,8 @@ struct tmpfs_options {
     uint32_t mode;       /* of the root; 0: 01777 */
     uint32_t uid, gid;   /* of the root */
     const char *type;    /* NULL: "tmpfs"; static string */
+    const char
+        *contents; /* not NULL: the root is a regular file with this text, to be mounted on one */
 };
 
 /* A new file system with an empty root; the caller owns one reference (for mount_add, or
