@@ -69,9 +69,25 @@
 #define STUB_STACK_SIZE   0x10000
 
 /* Offsets in struct stub_mailbox, for assembly. */
-#define MAILBOX_INTERRUPTED 16
-#define MAILBOX_ALTSTACK    24
-#define MAILBOX_REGS        64
+#define MAILBOX_RAX         8
+#define MAILBOX_RDI         16
+#define MAILBOX_RSI         24
+#define MAILBOX_RDX         32
+#define MAILBOX_R10         40
+#define MAILBOX_R8          48
+#define MAILBOX_RIP         56
+#define MAILBOX_R9          64
+#define MAILBOX_RSP         72
+#define MAILBOX_RBX         80
+#define MAILBOX_RBP         88
+#define MAILBOX_R12         96
+#define MAILBOX_R13         104
+#define MAILBOX_R14         112
+#define MAILBOX_R15         120
+#define MAILBOX_EFLAGS      128
+#define MAILBOX_RCX         136
+#define MAILBOX_INTERRUPTED 168
+#define MAILBOX_ALTSTACK    192
 
 /* What the child of a clone in the list does; 0 for every other call. */
 #define STUB_CHILD_NONE    0
@@ -125,7 +141,7 @@ struct stub_reply {
     unsigned char data[STUB_PAGE - STUB_REPLY_DATA];
 };
 
-/* stub_mailbox.event */
+/* stub_mailbox.order when the sentry has the turn: why the guest thread stopped. */
 enum stub_event {
     STUB_EVENT_READY, /* a new thread, or a command was carried out */
     STUB_EVENT_SYSCALL,
@@ -133,17 +149,18 @@ enum stub_event {
     STUB_EVENT_INTERRUPTED,
 };
 
-/* stub_mailbox.command */
+/* stub_mailbox.order when the guest side has the turn: a command, and for RESUME flags and the
+ * number of copies. */
 enum stub_command {
-    STUB_COMMAND_RESUME,      /* run guest code with regs */
+    STUB_COMMAND_RESUME,      /* run guest code with the registers */
     STUB_COMMAND_SAVE_XSTATE, /* store the extended state into the area */
     STUB_COMMAND_CMPXCHG,     /* on the guest word at args[0]: args[1] expected, args[2] desired */
     STUB_COMMAND_EXIT,
 };
-
-/* stub_mailbox.flags, set by the sentry for RESUME */
-#define STUB_RESUME_XSTATE 1U /* load the extended state from the area first */
-#define STUB_RESUME_FULL   2U /* rcx and r11 are not what a system call leaves, or TF is set */
+#define STUB_ORDER_COMMAND       0xffU
+#define STUB_RESUME_XSTATE       0x100U /* load the extended state from the area first */
+#define STUB_RESUME_FULL         0x200U /* rcx and r11 are not what a call leaves, or TF is set */
+#define STUB_RESUME_COPIES_SHIFT 16
 
 /* Guest memory and its copy in the window, whose offset is counted from the window's start. */
 struct stub_copy {
@@ -153,30 +170,38 @@ struct stub_copy {
 #define STUB_COPIES_IN  2
 #define STUB_COPIES_OUT 8
 
-/* The first page of an area. */
+/*
+ * The first page of an area. A call that needs no more moves only the first cache line between the
+ * two CPUs: both sides leave a line alone that would get the values it has.
+ */
 struct stub_mailbox {
     _Atomic uint32_t turn;
-    uint32_t spin; /* how long the guest side may spin for its turn, in TSC ticks */
-    uint32_t command;
-    uint32_t event;
+    uint32_t order;
+    uint64_t rax, rdi, rsi, rdx, r10, r8, rip;
+
+    uint64_t r9, rsp, rbx, rbp, r12, r13, r14, r15;
+
+    uint64_t eflags, rcx, r11, fs_base, gs_base; /* rcx and r11: not for calls with arch 0 */
     _Atomic uint32_t
-        interrupted; /* set by the signal handler in the stub, cleared with each post */
-    uint32_t flags;
+        interrupted;    /* set by the signal handler in the stub, cleared with each post */
+    uint32_t spin;      /* how long the guest side may spin for its turn, in TSC ticks */
+    uint32_t gs_taken;  /* the guest has a gs base of its own: it is loaded and stored */
+    uint32_t call_arch; /* of a call that came by signal; 0: it came from a rewritten site */
+    uint64_t unused;
+
     uint64_t altstack[3]; /* stack_t */
-    uint32_t gs_taken; /* the guest has a gs base of its own: regs.gs_base is loaded and stored */
-    uint32_t unused[3];
-    struct arch_regs regs;
-    /* STUB_EVENT_FAULT; call_arch also for system calls that came by signal */
-    int32_t signo, code;
-    uint64_t addr, trapno, err, cr2;
-    uint32_t call_arch;
-    int32_t result; /* of CMPXCHG: 0 or -EFAULT */
-    uint64_t args[3];
+    uint64_t unused_too[5];
+
     /* What the stub copied before it posted a system call; length 0: nothing. */
     struct stub_copy in[STUB_COPIES_IN];
-    /* What it copies before it resumes the guest. One that faults turns the call's result into
-     * -EFAULT. */
-    uint32_t out_count;
+    /* STUB_EVENT_FAULT */
+    int32_t signo, code;
+    uint64_t addr, trapno, err, cr2;
+    /* CMPXCHG */
+    int32_t result; /* 0 or -EFAULT */
+    uint64_t args[3];
+    /* What the stub copies before it resumes the guest. One that faults turns the call's result
+     * into -EFAULT. */
     struct stub_copy out[STUB_COPIES_OUT];
 };
 
@@ -186,7 +211,9 @@ _Static_assert(offsetof(struct stub_request, filter_length) == STUB_REQUEST_FILT
 _Static_assert(sizeof(struct stub_mailbox) <= STUB_PAGE, "one page");
 _Static_assert(offsetof(struct stub_mailbox, interrupted) == MAILBOX_INTERRUPTED, "as assembled");
 _Static_assert(offsetof(struct stub_mailbox, altstack) == MAILBOX_ALTSTACK, "as assembled");
-_Static_assert(offsetof(struct stub_mailbox, regs) == MAILBOX_REGS, "as assembled");
+_Static_assert(offsetof(struct stub_mailbox, r9) == MAILBOX_R9, "as assembled");
+_Static_assert(offsetof(struct stub_mailbox, r15) == MAILBOX_R15, "as assembled");
+_Static_assert(offsetof(struct stub_mailbox, rcx) == MAILBOX_RCX, "as assembled");
 _Static_assert(sizeof(struct stub_reply) == STUB_PAGE, "one page");
 #endif
 

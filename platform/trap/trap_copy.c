@@ -116,12 +116,12 @@ void trap_copy_begin(struct platform_thread *thread, uint64_t number)
     current_thread = thread;
 }
 
-void trap_copy_end(struct platform_thread *thread)
+uint32_t trap_copy_end(struct platform_thread *thread)
 {
     struct trap_copies *copies = &thread->copies;
     struct stub_mailbox *mailbox = thread->mailbox;
-    mailbox->out_count = copies->out_count;
-    for (uint32_t i = 0; i < copies->out_count; i++) {
+    uint32_t count = copies->out_count;
+    for (uint32_t i = 0; i < count; i++) {
         mailbox->out[i] = copies->out[i];
     }
     copies->out_count = 0;
@@ -131,6 +131,7 @@ void trap_copy_end(struct platform_thread *thread)
     if (current_thread == thread) {
         current_thread = NULL;
     }
+    return count;
 }
 
 static struct platform_thread *current_of(struct address_space *space)

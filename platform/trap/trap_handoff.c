@@ -76,7 +76,7 @@ int trap_command(struct platform_thread *thread, uint32_t command)
     if (atomic_load(&thread->dead)) {
         return PLATFORM_DEAD;
     }
-    thread->mailbox->command = command;
+    thread->mailbox->order = command;
     trap_give_turn(thread);
     return trap_await_post(thread, COMMAND_LIMIT_NS);
 }

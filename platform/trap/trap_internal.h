@@ -56,6 +56,7 @@ struct trap_pace {
     uint32_t slow;              /* answers in a row for which the guest thread had gone to sleep */
     uint64_t posted;            /* when the last post was seen */
     uint64_t budget;            /* how long to spin */
+    uint32_t guest_spin;        /* what the mailbox says */
     uint64_t pause, not_before; /* no split before; doubles with each split that did not pay */
 };
 
@@ -122,9 +123,10 @@ bool trap_pace_spin(struct platform_thread *thread);
  * thread had to be woken for it. */
 void trap_pace_after(struct platform_thread *thread, uint64_t given, bool asleep);
 
-/* trap_copy.c: see struct platform_ops. begin: a call was posted; end: the turn goes back. */
+/* trap_copy.c: see struct platform_ops. begin: a call was posted; end: the turn goes
+ * back, with so many copies in the mailbox. */
 void trap_copy_begin(struct platform_thread *thread, uint64_t number);
-void trap_copy_end(struct platform_thread *thread);
+uint32_t trap_copy_end(struct platform_thread *thread);
 /* Writes out what the stub was to copy later, if the caller answers a call of this space. */
 void trap_copy_flush(struct address_space *space);
 ssize_t trap_copy_in(struct address_space *space, guest_addr addr, void *buffer,

@@ -62,7 +62,11 @@ void trap_pace_before(struct platform_thread *thread)
         pace->quick = 0;
         pace->budget = us(BUDGET_MAX_US) / 2;
     }
-    thread->mailbox->spin = pace->split ? (uint32_t)us(GUEST_SPIN_US) : 0;
+    uint32_t spin = pace->split ? (uint32_t)us(GUEST_SPIN_US) : 0;
+    if (spin != pace->guest_spin) {
+        pace->guest_spin = spin;
+        thread->mailbox->spin = spin;
+    }
 }
 
 bool trap_pace_spin(struct platform_thread *thread)

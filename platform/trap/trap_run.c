@@ -26,99 +26,160 @@ static bool is_plain_return(const struct arch_regs *regs, uint64_t eflags)
            regs->rip < PLATFORM_GUEST_MAX;
 }
 
+/* Leaves a cache line alone that has the value already: the other CPU keeps it. */
+#define STORE(field, value)                                                                        \
+    do {                                                                                           \
+        uint64_t store_value_ = (value);                                                           \
+        if (mailbox->field != store_value_) {                                                      \
+            mailbox->field = store_value_;                                                         \
+        }                                                                                          \
+    } while (0)
+
 static void fill_mailbox(struct platform_thread *thread, const struct arch_regs *regs)
 {
     struct stub_mailbox *mailbox = thread->mailbox;
     struct arch_regs wanted = *regs;
-    uint64_t eflags = clean_eflags(wanted.eflags);
+    wanted.eflags = clean_eflags(wanted.eflags);
     if (wanted.rip == thread->shown_rip) {
         wanted.rip = thread->posted_rip;
         wanted.rcx = wanted.rcx == thread->shown_rip ? wanted.rip : wanted.rcx;
     } else {
         wanted.rip = trap_text_enter(thread->space, wanted.rip);
     }
-    regs = &wanted;
-    uint32_t flags = is_plain_return(regs, eflags) ? 0 : STUB_RESUME_FULL;
+    uint32_t order = STUB_COMMAND_RESUME | trap_copy_end(thread) << STUB_RESUME_COPIES_SHIFT;
+    if (!is_plain_return(&wanted, wanted.eflags)) {
+        order |= STUB_RESUME_FULL;
+        STORE(rcx, wanted.rcx);
+        STORE(r11, wanted.r11);
+    }
     if (thread->xstate_pending) {
         thread->xstate_pending = false;
-        flags |= STUB_RESUME_XSTATE;
+        order |= STUB_RESUME_XSTATE;
     }
-    mailbox->regs = *regs;
-    mailbox->regs.eflags = eflags;
-    if (regs->gs_base != 0 || thread->gs_taken) {
+    if (wanted.gs_base != 0 || thread->gs_taken) {
         thread->gs_taken = true;
-        mailbox->gs_taken = 1;
+        STORE(gs_taken, 1);
+        STORE(gs_base, wanted.gs_base);
     }
-    mailbox->flags = flags;
-    mailbox->command = STUB_COMMAND_RESUME;
+    mailbox->rax = wanted.rax;
+    mailbox->rdi = wanted.rdi;
+    mailbox->rsi = wanted.rsi;
+    mailbox->rdx = wanted.rdx;
+    mailbox->r10 = wanted.r10;
+    mailbox->r8 = wanted.r8;
+    mailbox->rip = wanted.rip;
+    STORE(r9, wanted.r9);
+    STORE(rsp, wanted.rsp);
+    STORE(rbx, wanted.rbx);
+    STORE(rbp, wanted.rbp);
+    STORE(r12, wanted.r12);
+    STORE(r13, wanted.r13);
+    STORE(r14, wanted.r14);
+    STORE(r15, wanted.r15);
+    STORE(eflags, wanted.eflags);
+    STORE(fs_base, wanted.fs_base);
+    mailbox->order = order;
+}
+
+static void read_registers(struct platform_thread *thread, struct arch_regs *regs)
+{
+    volatile struct stub_mailbox *mailbox = thread->mailbox;
+    *regs = (struct arch_regs){
+        .r15 = mailbox->r15,
+        .r14 = mailbox->r14,
+        .r13 = mailbox->r13,
+        .r12 = mailbox->r12,
+        .rbp = mailbox->rbp,
+        .rbx = mailbox->rbx,
+        .r11 = mailbox->r11,
+        .r10 = mailbox->r10,
+        .r9 = mailbox->r9,
+        .r8 = mailbox->r8,
+        .rax = mailbox->rax,
+        .rcx = mailbox->rcx,
+        .rdx = mailbox->rdx,
+        .rsi = mailbox->rsi,
+        .rdi = mailbox->rdi,
+        .orig_rax = UINT64_MAX,
+        .rip = mailbox->rip,
+        .cs = ARCH_USER_CS,
+        .eflags = clean_eflags(mailbox->eflags),
+        .rsp = mailbox->rsp,
+        .ss = ARCH_USER_DS,
+        .fs_base = mailbox->fs_base,
+        .gs_base = regs->gs_base,
+    };
+    if (mailbox->gs_taken != 0) {
+        thread->gs_taken = true;
+        regs->gs_base = mailbox->gs_base;
+    }
+}
+
+static void read_syscall(struct platform_thread *thread, struct arch_regs *regs)
+{
+    uint32_t arch = ((volatile struct stub_mailbox *)thread->mailbox)->call_arch;
+    thread->posted_rip = regs->rip;
+    regs->rip = trap_text_locate_call(thread, regs->rip);
+    thread->shown_rip = regs->rip;
+    if (arch == 0) {
+        /* What the CPU leaves in them. */
+        regs->rcx = regs->rip;
+        regs->r11 = regs->eflags;
+    } else if (arch != AUDIT_ARCH_X86_64) {
+        /* DIFFERS: 32-bit calls do not exist here; the guest gets ENOSYS for a number without a
+         * call. */
+        regs->rax = UINT64_MAX;
+    }
+    regs->orig_rax = regs->rax;
+    trap_copy_begin(thread, regs->rax);
+}
+
+/* False when it is no fault that a guest can have. */
+static bool read_fault(struct platform_thread *thread, struct platform_fault *ret_fault)
+{
+    volatile struct stub_mailbox *mailbox = thread->mailbox;
+    *ret_fault = (struct platform_fault){
+        .signo = mailbox->signo,
+        .code = mailbox->code,
+        .addr = mailbox->addr,
+        .trapno = mailbox->trapno,
+        .err = mailbox->err,
+        .cr2 = mailbox->cr2,
+    };
+    switch (ret_fault->signo) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* Copies what the stub posted, each field once. */
 static int read_post(struct platform_thread *thread, struct arch_regs *regs,
                      struct platform_event *ret_event)
 {
-    volatile struct stub_mailbox *mailbox = thread->mailbox;
-    uint64_t gs_base = regs->gs_base;
-    uint32_t event = mailbox->event;
-    memcpy(regs, (const void *)&mailbox->regs, sizeof *regs);
-    regs->cs = ARCH_USER_CS;
-    regs->ss = ARCH_USER_DS;
-    regs->ds = regs->es = regs->fs = regs->gs = 0;
-    regs->orig_rax = UINT64_MAX;
-    regs->eflags = clean_eflags(regs->eflags);
-    if (mailbox->gs_taken != 0) {
-        thread->gs_taken = true;
-    } else {
-        regs->gs_base = gs_base;
-    }
-    thread->posted_rip = regs->rip;
+    uint32_t event = ((volatile struct stub_mailbox *)thread->mailbox)->order;
+    read_registers(thread, regs);
     if (event == STUB_EVENT_SYSCALL) {
-        regs->rip = trap_text_locate_call(thread, regs->rip);
-        regs->rcx = regs->rcx == thread->posted_rip ? regs->rip : regs->rcx;
-    } else {
-        regs->rip = trap_text_locate(thread->space, regs->rip);
-    }
-    thread->shown_rip = regs->rip;
-    switch (event) {
-    case STUB_EVENT_SYSCALL: {
-        uint32_t arch = mailbox->call_arch;
-        if (arch != 0 && arch != AUDIT_ARCH_X86_64) {
-            /* DIFFERS: 32-bit calls do not exist here; the guest gets ENOSYS for a number without
-             * a call. */
-            regs->rax = UINT64_MAX;
-        }
-        regs->orig_rax = regs->rax;
-        trap_copy_begin(thread, regs->rax);
+        read_syscall(thread, regs);
         ret_event->kind = PLATFORM_EVENT_SYSCALL;
         return 0;
     }
-    case STUB_EVENT_FAULT:
+    thread->posted_rip = regs->rip;
+    regs->rip = trap_text_locate(thread->space, regs->rip);
+    thread->shown_rip = regs->rip;
+    if (event == STUB_EVENT_FAULT && read_fault(thread, &ret_event->fault)) {
         ret_event->kind = PLATFORM_EVENT_FAULT;
-        ret_event->fault = (struct platform_fault){
-            .signo = mailbox->signo,
-            .code = mailbox->code,
-            .addr = mailbox->addr,
-            .trapno = mailbox->trapno,
-            .err = mailbox->err,
-            .cr2 = mailbox->cr2,
-        };
-        switch (ret_event->fault.signo) {
-        case SIGSEGV:
-        case SIGBUS:
-        case SIGFPE:
-        case SIGILL:
-        case SIGTRAP:
-            return 0;
-        default:
-            break;
-        }
-        break;
-    case STUB_EVENT_INTERRUPTED:
+        return 0;
+    }
+    if (event == STUB_EVENT_INTERRUPTED) {
         atomic_fetch_and(&thread->state, ~THREAD_INTERRUPT);
         ret_event->kind = PLATFORM_EVENT_INTERRUPTED;
         return 0;
-    default:
-        break;
     }
     stub_kill(thread->space->stub);
     return PLATFORM_DEAD;
@@ -148,7 +209,6 @@ int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
         return 0;
     }
     trap_pace_before(thread);
-    trap_copy_end(thread);
     fill_mailbox(thread, regs);
     placement_enter(placement, &thread->pair);
     uint64_t start = __builtin_ia32_rdtsc();

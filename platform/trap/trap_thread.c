@@ -51,7 +51,7 @@ void trap_thread_free(struct platform_thread *thread)
     }
     struct address_space *space = thread->space;
     trap_copy_flush(space);
-    trap_copy_end(thread);
+    ignore_result(trap_copy_end(thread));
     placement_remove(space->platform->placement, &thread->pair);
     bool left = !atomic_load(&thread->dead) && trap_command(thread, STUB_COMMAND_EXIT) == 0;
     trap_monitor_remove_thread(space->platform->monitor, thread);

@@ -20,6 +20,7 @@
 #define SIGSYS_  31
 
 #define SYS_SECCOMP_ 1
+#define ARCH_X86_64  0xc000003e /* AUDIT_ARCH_X86_64 */
 #define EFLAGS_TF    0x100UL
 #define EFAULT_      14
 
@@ -190,7 +191,7 @@ static void await_turn(struct stub_mailbox *mailbox)
 
 static void post(struct stub_mailbox *mailbox, uint32_t event)
 {
-    mailbox->event = event;
+    mailbox->order = event;
     if ((atomic_exchange(&mailbox->turn, STUB_TURN_SENTRY) & STUB_TURN_WAITER) != 0) {
         guest_wake(&mailbox->turn);
     }
@@ -231,7 +232,7 @@ static uint64_t copy_string(void *to, const void *from, uint64_t length)
     return length - left;
 }
 
-static uint64_t argument(const struct arch_regs *regs, unsigned int index)
+static uint64_t argument(const struct stub_mailbox *regs, unsigned int index)
 {
     switch (index) {
     case 0:
@@ -250,10 +251,9 @@ static uint64_t argument(const struct arch_regs *regs, unsigned int index)
 static uint32_t copy_hinted(struct stub_mailbox *mailbox, struct stub_copy *copy, unsigned int hint,
                             uint32_t offset)
 {
-    const struct arch_regs *regs = &mailbox->regs;
     unsigned int kind = hint & 31;
-    uint64_t addr = argument(regs, hint >> 5);
-    uint64_t count = argument(regs, (hint >> 5) + 1);
+    uint64_t addr = argument(mailbox, hint >> 5);
+    uint64_t count = argument(mailbox, (hint >> 5) + 1);
     void *to = (char *)mailbox + STUB_AREA_WINDOW + offset;
     uint64_t length = 0;
     copy->length = 0;
@@ -280,9 +280,13 @@ static uint32_t copy_hinted(struct stub_mailbox *mailbox, struct stub_copy *copy
 
 static void copy_arguments(struct stub_mailbox *mailbox)
 {
-    uint64_t number = mailbox->regs.rax;
-    mailbox->in[0].length = 0;
-    mailbox->in[1].length = 0;
+    uint64_t number = mailbox->rax;
+    if (mailbox->in[0].length != 0) {
+        mailbox->in[0].length = 0;
+    }
+    if (mailbox->in[1].length != 0) {
+        mailbox->in[1].length = 0;
+    }
     if (number >= CALLS || hints[number].first == 0) {
         return;
     }
@@ -292,15 +296,14 @@ static void copy_arguments(struct stub_mailbox *mailbox)
     }
 }
 
-static void copy_results(struct stub_mailbox *mailbox)
+static void copy_results(struct stub_mailbox *mailbox, uint32_t count)
 {
-    uint32_t count = mailbox->out_count;
     for (uint32_t i = 0; i < count && i < STUB_COPIES_OUT; i++) {
         const struct stub_copy *copy = &mailbox->out[i];
         uint64_t length = copy->length;
         if (copy_bytes((void *)copy->addr, (char *)mailbox + STUB_AREA_WINDOW + copy->offset,
                        length) != length) {
-            mailbox->regs.rax = (uint64_t)-EFAULT_;
+            mailbox->rax = (uint64_t)-EFAULT_;
         }
     }
 }
@@ -343,7 +346,7 @@ static void compare_exchange(struct stub_mailbox *mailbox)
 
 static _Noreturn void load_registers(struct stub_mailbox *mailbox)
 {
-    const struct arch_regs *regs = &mailbox->regs;
+    const struct stub_mailbox *regs = mailbox;
     uint16_t cs;
     uint16_t ss;
     __asm__ volatile("mov %%cs, %0\n mov %%ss, %1" : "=r"(cs), "=r"(ss));
@@ -372,21 +375,21 @@ static _Noreturn void load_registers(struct stub_mailbox *mailbox)
     guest_load(mailbox, &frame, mailbox->gs_taken ? regs->gs_base : (uint64_t)mailbox);
 }
 
-static _Noreturn void resume(struct stub_mailbox *mailbox)
+static _Noreturn void resume(struct stub_mailbox *mailbox, uint32_t flags)
 {
-    uint32_t flags = mailbox->flags;
-    if (mailbox->out_count != 0) {
-        copy_results(mailbox);
+    uint32_t copies = flags >> STUB_RESUME_COPIES_SHIFT;
+    if (copies != 0) {
+        copy_results(mailbox, copies);
     }
     if ((flags & STUB_RESUME_XSTATE) != 0) {
         load_xstate((char *)mailbox + STUB_AREA_XSTATE);
     }
-    if (mailbox->regs.fs_base != read_fs_base()) {
+    if (mailbox->fs_base != read_fs_base()) {
         __asm__ volatile("1: wrfsbase %0\n"
                          "2:\n"
                          ".pushsection .fixups, \"a\"\n .long 1b, 2b\n .popsection"
                          :
-                         : "r"(mailbox->regs.fs_base));
+                         : "r"(mailbox->fs_base));
     }
     if ((flags & STUB_RESUME_FULL) != 0 || mailbox->gs_taken != 0) {
         load_registers(mailbox);
@@ -394,16 +397,22 @@ static _Noreturn void resume(struct stub_mailbox *mailbox)
     guest_return(mailbox);
 }
 
-/* Posts the event and obeys. mailbox->regs is complete but for fs_base. */
+/* Posts the event and obeys. The registers are in the mailbox but for fs_base. */
 static _Noreturn void serve(struct stub_mailbox *mailbox, uint32_t event)
 {
-    mailbox->regs.fs_base = read_fs_base();
-    atomic_store_explicit(&mailbox->interrupted, 0, memory_order_relaxed);
+    uint64_t fs_base = read_fs_base();
+    if (mailbox->fs_base != fs_base) {
+        mailbox->fs_base = fs_base;
+    }
+    if (atomic_load_explicit(&mailbox->interrupted, memory_order_relaxed) != 0) {
+        atomic_store_explicit(&mailbox->interrupted, 0, memory_order_relaxed);
+    }
     for (;;) {
         post(mailbox, event);
-        switch (mailbox->command) {
+        uint32_t order = mailbox->order;
+        switch (order & STUB_ORDER_COMMAND) {
         case STUB_COMMAND_RESUME:
-            resume(mailbox);
+            resume(mailbox, order);
         case STUB_COMMAND_SAVE_XSTATE:
             save_xstate(mailbox);
             break;
@@ -426,7 +435,9 @@ void guest_ready(struct stub_mailbox *mailbox)
 
 void guest_call(struct stub_mailbox *mailbox)
 {
-    mailbox->call_arch = 0;
+    if (mailbox->call_arch != 0) {
+        mailbox->call_arch = 0;
+    }
     copy_arguments(mailbox);
     serve(mailbox, STUB_EVENT_SYSCALL);
 }
@@ -447,7 +458,7 @@ static void serve_event(struct stub_mailbox *mailbox, uint64_t event)
 
 static void store_registers(struct stub_mailbox *mailbox, const struct signal_context *context)
 {
-    struct arch_regs *regs = &mailbox->regs;
+    struct stub_mailbox *regs = mailbox;
     regs->r15 = context->r15;
     regs->r14 = context->r14;
     regs->r13 = context->r13;
@@ -535,7 +546,7 @@ static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
             atomic_store(&mailbox->interrupted, 1);
             return_from_signal(mailbox, context);
         }
-        /* mailbox->regs still holds all that was to be loaded. */
+        /* The mailbox still holds all that was to be loaded. */
         load_xstate(context->fpstate);
         guest_restart(mailbox, serve_event, STUB_EVENT_INTERRUPTED);
     default:
@@ -563,7 +574,7 @@ void guest_signal(int signo, const struct signal_info *info, struct signal_conte
         (void *)((uintptr_t)__builtin_frame_address(0) & -(uintptr_t)STUB_AREA_SIZE);
     uint64_t gs_base = read_gs_base();
     if (gs_base != (uintptr_t)mailbox) {
-        mailbox->regs.gs_base = gs_base;
+        mailbox->gs_base = gs_base;
         mailbox->gs_taken = 1;
         __asm__ volatile("wrgsbase %0" : : "r"(mailbox));
     }
@@ -575,7 +586,7 @@ void guest_signal(int signo, const struct signal_info *info, struct signal_conte
      * look as the call left them. */
     if (signo == SIGSYS_ && (info->code == SYS_SECCOMP_ || context->rcx == context->rip)) {
         event = STUB_EVENT_SYSCALL;
-        mailbox->call_arch = info->code == SYS_SECCOMP_ ? info->arch : 0;
+        mailbox->call_arch = info->code == SYS_SECCOMP_ ? info->arch : ARCH_X86_64;
     } else if (signo == SIGURG_) {
         event = STUB_EVENT_INTERRUPTED;
     } else if (info->code <= 0 || signo == SIGSYS_) {

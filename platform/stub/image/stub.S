@@ -29,6 +29,13 @@
 #define REPLY_SEQUENCE STUB_REPLY
 #define REPLY_RESULTS (STUB_REPLY + 64)
 
+/* Stores a register where it is not there already: see struct stub_mailbox. */
+#define KEEP(register, offset) \
+    cmp register, offset(%rdi); \
+    je 9f; \
+    mov register, offset(%rdi); \
+9:
+
 #define AT(address) .org (address) - STUB_TEXT, 0x90
 
     .section .entry, "ax", @progbits
@@ -282,32 +289,32 @@ guest_exit:
  */
     AT(STUB_AT_ENTRY)
 entry:
-    mov %rsp, %gs:MAILBOX_REGS + 8 * 19
-    mov %rcx, %gs:MAILBOX_REGS + 8 * 11
+    mov %rdi, %gs:MAILBOX_RDI
+    mov %rcx, %gs:MAILBOX_RIP
+    mov %rsp, %rdi                  /* no flag is changed before they are stored */
     rdgsbase %rcx
     lea STUB_AREA_SIZE(%rcx), %rsp
     pushfq
-    mov %rdi, MAILBOX_REGS + 8 * 14(%rcx)
+    push %rdi
     mov %rcx, %rdi
-    pop %rcx
-    mov %rcx, MAILBOX_REGS + 8 * 18(%rdi) /* eflags */
-    mov %rcx, MAILBOX_REGS + 8 * 6(%rdi)  /* r11 */
-    mov MAILBOX_REGS + 8 * 11(%rdi), %rcx
-    mov %rcx, MAILBOX_REGS + 8 * 16(%rdi) /* rip */
-    mov %r15, MAILBOX_REGS + 8 * 0(%rdi)
-    mov %r14, MAILBOX_REGS + 8 * 1(%rdi)
-    mov %r13, MAILBOX_REGS + 8 * 2(%rdi)
-    mov %r12, MAILBOX_REGS + 8 * 3(%rdi)
-    mov %rbp, MAILBOX_REGS + 8 * 4(%rdi)
-    mov %rbx, MAILBOX_REGS + 8 * 5(%rdi)
-    mov %r10, MAILBOX_REGS + 8 * 7(%rdi)
-    mov %r9, MAILBOX_REGS + 8 * 8(%rdi)
-    mov %r8, MAILBOX_REGS + 8 * 9(%rdi)
-    mov %rax, MAILBOX_REGS + 8 * 10(%rdi)
-    mov %rdx, MAILBOX_REGS + 8 * 12(%rdi)
-    mov %rsi, MAILBOX_REGS + 8 * 13(%rdi)
     cld
-    testl $0x44100, MAILBOX_REGS + 8 * 18(%rdi) /* AC NT TF: not while we run */
+    mov %rax, MAILBOX_RAX(%rdi)
+    mov %rsi, MAILBOX_RSI(%rdi)
+    mov %rdx, MAILBOX_RDX(%rdi)
+    mov %r10, MAILBOX_R10(%rdi)
+    mov %r8, MAILBOX_R8(%rdi)
+    pop %rcx
+    pop %r11
+    KEEP(%rcx, MAILBOX_RSP)
+    KEEP(%r11, MAILBOX_EFLAGS)
+    KEEP(%r9, MAILBOX_R9)
+    KEEP(%rbx, MAILBOX_RBX)
+    KEEP(%rbp, MAILBOX_RBP)
+    KEEP(%r12, MAILBOX_R12)
+    KEEP(%r13, MAILBOX_R13)
+    KEEP(%r14, MAILBOX_R14)
+    KEEP(%r15, MAILBOX_R15)
+    test $0x44100, %r11d            /* AC NT TF: not while we run */
     jz 1f
     push $0x202
     popfq
@@ -327,24 +334,24 @@ guest_return:
     lea STUB_AREA_SIZE(%rdi), %rsp
     cmpl $0, MAILBOX_INTERRUPTED(%rdi)
     jne interrupted
-    mov MAILBOX_REGS + 8 * 6(%rdi), %r11
+    mov MAILBOX_EFLAGS(%rdi), %r11
     push %r11
     popfq
-    mov MAILBOX_REGS + 8 * 0(%rdi), %r15
-    mov MAILBOX_REGS + 8 * 1(%rdi), %r14
-    mov MAILBOX_REGS + 8 * 2(%rdi), %r13
-    mov MAILBOX_REGS + 8 * 3(%rdi), %r12
-    mov MAILBOX_REGS + 8 * 4(%rdi), %rbp
-    mov MAILBOX_REGS + 8 * 5(%rdi), %rbx
-    mov MAILBOX_REGS + 8 * 7(%rdi), %r10
-    mov MAILBOX_REGS + 8 * 8(%rdi), %r9
-    mov MAILBOX_REGS + 8 * 9(%rdi), %r8
-    mov MAILBOX_REGS + 8 * 10(%rdi), %rax
-    mov MAILBOX_REGS + 8 * 12(%rdi), %rdx
-    mov MAILBOX_REGS + 8 * 13(%rdi), %rsi
-    mov MAILBOX_REGS + 8 * 16(%rdi), %rcx
-    mov MAILBOX_REGS + 8 * 19(%rdi), %rsp
-    mov MAILBOX_REGS + 8 * 14(%rdi), %rdi
+    mov MAILBOX_RAX(%rdi), %rax
+    mov MAILBOX_RSI(%rdi), %rsi
+    mov MAILBOX_RDX(%rdi), %rdx
+    mov MAILBOX_R10(%rdi), %r10
+    mov MAILBOX_R8(%rdi), %r8
+    mov MAILBOX_R9(%rdi), %r9
+    mov MAILBOX_RIP(%rdi), %rcx
+    mov MAILBOX_RBX(%rdi), %rbx
+    mov MAILBOX_RBP(%rdi), %rbp
+    mov MAILBOX_R12(%rdi), %r12
+    mov MAILBOX_R13(%rdi), %r13
+    mov MAILBOX_R14(%rdi), %r14
+    mov MAILBOX_R15(%rdi), %r15
+    mov MAILBOX_RSP(%rdi), %rsp
+    mov MAILBOX_RDI(%rdi), %rdi
     jmp *%rcx
 
 /*
