@@ -123,6 +123,8 @@ done
 for test in tests/runtime/*; do
     [ -f "$test" ] && [ -x "$test" ] && part "runtime: $(basename "$test")" "$test" --stockade "$PWD/build/stockade"
 done
+part "CPython's tests" tests/cpython/run --stockade "$PWD/build/stockade" test_os test_posix test_select \
+    test_epoll test_mmap test_fcntl test_pty test_tempfile test_shutil test_pathlib
 if [ "$quick" = no ]; then
     part "build with ASan and UBSan" configure build-asan -DCMAKE_BUILD_TYPE=Debug \
         -DSTOCKADE_DEBUG_LOCKS=ON -DSTOCKADE_SANITIZE=address,undefined
