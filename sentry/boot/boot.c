@@ -35,6 +35,7 @@
 #include "sentry/kernel/task_clone.h"
 #include "sentry/kernel/task_run.h"
 #include "sentry/mm/mm.h"
+#include "sentry/net/inet.h"
 #include "sentry/net/socket.h"
 #include "syscalls/dispatch.h"
 #include "syscalls/strace.h"
@@ -117,6 +118,7 @@ static void host_facts(const struct sentry_config *config)
     ignore_result(getrandom(kernel.boot_id, sizeof(kernel.boot_id), 0));
     kernel.nice = getpriority(PRIO_PROCESS, 0);
     kernel.limits.memory_bytes = config->limits.memory;
+    inet_limit_memory(config->limits.memory);
     kernel.limits.tasks = config->limits.pids;
 }
 

@@ -12,7 +12,13 @@
 #include "sentry/net/tcp.h"
 #include "sentry/net/udp.h"
 
-atomic_long inet_memory;
+atomic_long inet_memory, inet_memory_high = 64L << 20, inet_memory_max = 256L << 20;
+
+void inet_limit_memory(uint64_t bytes)
+{
+    atomic_store(&inet_memory_high, (long)min_of(bytes / 16, 64UL << 20));
+    atomic_store(&inet_memory_max, (long)min_of(bytes / 4, 256UL << 20));
+}
 
 void inet_socket_init(struct inet_socket *socket, const struct socket_ops *ops, int domain,
                       int type, int protocol)

@@ -151,8 +151,9 @@ size_t inet_port_find_all(int protocol, const struct inet_endpoint *destination,
 int inet_port_list(int domain, int protocol, struct inet_socket ***ret_sockets,
                    size_t *ret_count) must_check;
 
-/* Bytes in the queues of all sockets. */
-extern atomic_long inet_memory;
-#define INET_MEMORY_HIGH (64L << 20)  /* queues are cut to INET_QUEUE_LEAST above it */
-#define INET_MEMORY_MAX  (256L << 20) /* nothing is queued behind queued data above it */
+/* Bytes in the queues of all sockets: above high queues are cut to INET_QUEUE_LEAST, above max
+ * nothing is queued behind what is queued, and datagrams are dropped. */
+extern atomic_long inet_memory, inet_memory_high, inet_memory_max;
 #define INET_QUEUE_LEAST 65536U
+/* At boot: the bounds follow from the sandbox's memory limit. */
+void inet_limit_memory(uint64_t bytes);

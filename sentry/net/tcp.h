@@ -3,8 +3,8 @@
  *
  * What one end writes goes straight into the other end's queue of chunks. tcp.c: life, readiness,
  * ioctl, options; tcp_connect.c: connect, listen, accept, shutdown, close, reset; tcp_stream.c:
- * send and receive; tcp_urgent.c: the out-of-band byte. The states are Linux's, but for those that
- * only segments in flight tell apart.
+ * send and receive; tcp_chunk.c: memory; tcp_urgent.c: the out-of-band byte. The states are
+ * Linux's, but for those that only segments in flight tell apart.
  *
  * Locks: read_lock (who takes bytes out) or send_lock (who writes) → base.lock (one, or two in
  * address order) → the port tables' lock. Nothing is woken with a socket locked.
@@ -43,6 +43,8 @@ struct tcp_chunk {
 };
 
 STAILQ_HEAD(tcp_chunk_list, tcp_chunk);
+
+#define TCP_CHUNK_MAX 65536U
 
 enum urgent_state { URGENT_NONE, URGENT_VALID, URGENT_READ };
 
@@ -120,6 +122,13 @@ void tcp_reset_locked(struct tcp_socket *socket);
 struct tcp_socket *tcp_lock_with_peer(struct tcp_socket *socket) NO_THREAD_SAFETY_ANALYSIS;
 void tcp_unlock_with_peer(struct tcp_socket *socket,
                           struct tcp_socket *peer) NO_THREAD_SAFETY_ANALYSIS;
+
+/* tcp_chunk.c */
+/* Room for at least capacity bytes, at most TCP_CHUNK_MAX; counted in inet_memory. NULL: none. */
+struct tcp_chunk *tcp_chunk_new(uint32_t capacity) must_check;
+void tcp_chunk_free(struct tcp_chunk *chunk);
+/* A connection ended: gives back what was kept for streams in full flow. */
+void tcp_chunks_trim(void);
 
 /* tcp_stream.c */
 ssize_t tcp_send(struct socket *base, struct socket_message *message) must_check;

@@ -10,6 +10,7 @@
 #include "sentry/net/tcp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,38 +18,16 @@
 #include "sentry/core/current.h"
 #include "sentry/mm/uio.h"
 
-#define CHUNK_MAX    65536U
 #define CHUNK_SMALL  960U /* the first chunk of a quiet connection; kept when it is empty */
 #define CHUNK_MEDIUM 4064U
 #define SMALL_WRITE  2048U
-
-/* --- chunks --- */
-
-static struct tcp_chunk *chunk_new(uint32_t capacity)
-{
-    struct tcp_chunk *chunk = malloc(sizeof(*chunk) + capacity);
-    if (chunk) {
-        chunk->capacity = capacity;
-        chunk->start = chunk->end = 0;
-        atomic_fetch_add(&inet_memory, capacity);
-    }
-    return chunk;
-}
-
-static void chunk_free(struct tcp_chunk *chunk)
-{
-    if (chunk) {
-        atomic_fetch_sub(&inet_memory, chunk->capacity);
-        free(chunk);
-    }
-}
 
 void tcp_purge_locked(struct tcp_socket *socket)
 {
     struct tcp_chunk *chunk;
     while ((chunk = STAILQ_FIRST(&socket->chunks))) {
         STAILQ_REMOVE_HEAD(&socket->chunks, link);
-        chunk_free(chunk);
+        tcp_chunk_free(chunk);
     }
     socket->taken += atomic_exchange(&socket->queued, 0);
     socket->urgent = URGENT_NONE;
@@ -62,10 +41,12 @@ static uint32_t queue_limit(struct tcp_socket *peer, uint32_t send_buffer)
     uint32_t window = __atomic_load_n(&peer->inet.base.options.receive_buffer, __ATOMIC_RELAXED);
     uint32_t limit = send_buffer + window / 2;
     long memory = atomic_load_explicit(&inet_memory, memory_order_relaxed);
-    if (memory > INET_MEMORY_MAX) {
+    if (memory > atomic_load_explicit(&inet_memory_max, memory_order_relaxed)) {
         return min_of(limit, 4096U);
     }
-    return memory > INET_MEMORY_HIGH ? min_of(limit, INET_QUEUE_LEAST) : limit;
+    return memory > atomic_load_explicit(&inet_memory_high, memory_order_relaxed)
+               ? min_of(limit, INET_QUEUE_LEAST)
+               : limit;
 }
 
 static uint32_t send_buffer_of(const struct tcp_socket *socket)
@@ -117,7 +98,7 @@ static ssize_t append_small_locked(struct tcp_socket *peer, struct uio *uio, uin
 {
     struct tcp_chunk *last = STAILQ_LAST(&peer->chunks, tcp_chunk, link);
     if (!last || last->capacity - last->end < want) {
-        last = chunk_new(last ? CHUNK_MEDIUM : max_of(want, CHUNK_SMALL));
+        last = tcp_chunk_new(last ? CHUNK_MEDIUM : max_of(want, CHUNK_SMALL));
         if (!last) {
             return -ENOMEM;
         }
@@ -189,7 +170,7 @@ static ssize_t send_part(struct tcp_socket *socket, struct tcp_socket *peer,
     }
     uint32_t queued = atomic_load(&peer->queued);
     uint32_t room = queued < limit ? limit - queued : 0;
-    uint32_t want = (uint32_t)min_of(uio->left, (uint64_t)min_of(room, CHUNK_MAX));
+    uint32_t want = (uint32_t)min_of(uio->left, (uint64_t)min_of(room, TCP_CHUNK_MAX));
     if (want == 0) {
         atomic_store(&socket->sender_blocked, true);
         got = -EAGAIN;
@@ -204,13 +185,13 @@ static ssize_t send_part(struct tcp_socket *socket, struct tcp_socket *peer,
         return got;
     }
 
-    chunk = chunk_new(want);
+    chunk = tcp_chunk_new(want);
     if (!chunk) {
         return -ENOMEM;
     }
     got = uio_get(uio, chunk->data, want);
     if (got <= 0) {
-        chunk_free(chunk);
+        tcp_chunk_free(chunk);
         return got;
     }
     chunk->end = (uint32_t)got;
@@ -226,7 +207,7 @@ static ssize_t send_part(struct tcp_socket *socket, struct tcp_socket *peer,
     mutex_unlock(&peer->inet.base.lock);
     if (!taken) {
         uio_rewind(uio, (uint64_t)got);
-        chunk_free(chunk);
+        tcp_chunk_free(chunk);
         return -ECONNRESET;
     }
     return got;
@@ -270,11 +251,28 @@ static ssize_t send_locked(struct tcp_socket *socket, struct socket_message *mes
     }
 }
 
+/* Linux: tcp_sendmsg_fastopen without a cookie: a connect, and then the data. */
+static int fast_open(struct socket *base, struct socket_message *message)
+{
+    if (message->name.length >= sizeof(sa_family_t) && message->name.any.sa_family == AF_UNSPEC) {
+        return -EOPNOTSUPP;
+    }
+    unsigned flags = message->flags & MSG_DONTWAIT ? O_NONBLOCK : 0;
+    int result = tcp_connect(base, &message->name, flags);
+    if (result == 0) {
+        message->flags &= ~(unsigned)MSG_FASTOPEN; /* the rest is an ordinary send */
+    }
+    return result;
+}
+
 ssize_t tcp_send(struct socket *base, struct socket_message *message)
 {
     struct tcp_socket *socket = tcp_of(base);
     if (message->flags & MSG_FASTOPEN) {
-        return -EOPNOTSUPP;
+        int result = fast_open(base, message);
+        if (result != 0) {
+            return result;
+        }
     }
     mutex_lock(&socket->send_lock);
     ssize_t count = send_locked(socket, message);
@@ -410,7 +408,7 @@ static uint32_t next_part_locked(struct tcp_socket *socket, ssize_t total, ssize
     struct tcp_chunk *chunk = STAILQ_FIRST(&socket->chunks);
     while (chunk && chunk->start == chunk->end && STAILQ_NEXT(chunk, link)) {
         STAILQ_REMOVE_HEAD(&socket->chunks, link);
-        chunk_free(chunk);
+        tcp_chunk_free(chunk);
         chunk = STAILQ_FIRST(&socket->chunks);
     }
     if (atomic_load(&socket->queued) == 0) {
@@ -426,7 +424,7 @@ static uint32_t next_part_locked(struct tcp_socket *socket, ssize_t total, ssize
     }
     uint32_t part = tcp_urgent_limit_locked(socket, socket->taken, left, &skip);
     if (skip) {
-        chunk_free(consume_locked(socket, 1));
+        tcp_chunk_free(consume_locked(socket, 1));
         return next_part_locked(socket, total, ret_result);
     }
     return part;
@@ -463,7 +461,7 @@ static ssize_t receive_locked(struct tcp_socket *socket, struct socket_message *
                 break;
             }
             total += put;
-            chunk_free(consume_locked(socket, (uint32_t)put));
+            tcp_chunk_free(consume_locked(socket, (uint32_t)put));
             if (uio->left == 0 || put < (ssize_t)part) {
                 break;
             }

@@ -27,7 +27,7 @@ static void enqueue(struct udp_socket *target, struct udp_packet *packet)
     mutex_lock(&target->inet.base.lock);
     if (!target->dead && udp_takes_locked(target, packet)) {
         if (target->charged + packet->charge <= target->inet.base.options.receive_buffer &&
-            atomic_load(&inet_memory) < INET_MEMORY_MAX) {
+            atomic_load(&inet_memory) < atomic_load(&inet_memory_max)) {
             TAILQ_INSERT_TAIL(&target->packets, packet, link);
             target->charged += packet->charge;
             queued = true;
