@@ -88,7 +88,7 @@ static const char run_help[] =
     "usage: stockade run [options] -- CMD [ARGS...]\n"
     "\n"
     "Runs CMD in a fresh sandbox. It sees the host's system directories read-only, the current\n"
-    "directory copy-on-write, empty /tmp /home /root /run, and no network.\n"
+    "directory copy-on-write, empty /tmp /home /root /run, and no network but loopback.\n"
     "\n"
     "Files\n"
     "  --mount SRC:DST[:MODE]   host SRC at DST; MODE is ro (default), rw, cow or no-delete\n"
