@@ -171,6 +171,19 @@ def signalled(signo, script, after=0.7):
 
 
 @case
+def meminfo_tells_what_is_used():
+    script = ("import time\n"
+              "def used():\n"
+              "    rows = dict(line.split()[:2] for line in open('/proc/meminfo'))\n"
+              "    return (int(rows['MemTotal:']) - int(rows['MemAvailable:'])) >> 10\n"
+              "start = used()\nblock = bytearray(200 << 20)\nend = time.time() + 10\n"
+              "while used() < start + 190 and time.time() < end: time.sleep(0.1)\n"
+              "print(used() - start)")
+    grown = int(run("python3", "-c", script).out)
+    check(190 <= grown <= 260, f"{grown} MB")
+
+
+@case
 def forwarded_signals():
     for name in ("INT", "TERM", "HUP", "QUIT", "USR1"):
         number = getattr(signal, "SIG" + name)

@@ -3,6 +3,7 @@
  */
 #include "tests/syscalls/guest_test.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 static struct rusage usage;
@@ -77,4 +78,47 @@ TEST_CASE(errors)
 {
     CHECK_ERRNO(syscall(SYS_getrusage, 99, &usage), EINVAL);
     CHECK_ERRNO(syscall(SYS_getrusage, RUSAGE_SELF, guest_bad()), EFAULT);
+}
+
+static long peak(int who)
+{
+    CHECK_OK(getrusage(who, &usage));
+    return usage.ru_maxrss;
+}
+
+/* Within 4 MB: what of a program's text is there differs. */
+static void expect_kb(long value, long wanted)
+{
+    if (value < wanted - 4096 || value > wanted + 4096) {
+        FAIL("%ld KB, wanted about %ld", value, wanted);
+    }
+}
+
+TEST_CASE(peak_of_resident_memory)
+{
+    size_t size = 128UL << 20;
+    long start = peak(RUSAGE_SELF);
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED);
+    madvise(p, size, MADV_NOHUGEPAGE);
+    expect_kb(peak(RUSAGE_SELF), start); /* mapped is not resident */
+    for (size_t i = 0; i < size / 2; i += 4096) {
+        p[i] = 1;
+    }
+    CHECK_OK(munmap(p, size)); /* not looked at before it goes */
+    expect_kb(peak(RUSAGE_SELF), start + 64 * 1024);
+    pid_t child = guest_fork();
+    if (child == 0) {
+        char *q = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(q != MAP_FAILED);
+        madvise(q, size, MADV_NOHUGEPAGE);
+        memset(q, 1, size);
+        _exit(0);
+    }
+    int status;
+    CHECK_EQ(wait4(child, &status, 0, &usage), child);
+    CHECK_EQ(status, 0);
+    expect_kb(usage.ru_maxrss, start + 128 * 1024);
+    expect_kb(peak(RUSAGE_CHILDREN), start + 128 * 1024);
+    expect_kb(peak(RUSAGE_SELF), start + 64 * 1024);
 }
