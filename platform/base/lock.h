@@ -39,6 +39,7 @@ enum lock_rank {
     RANK_WAIT_QUEUE, /* wait queue heads; nested: a queue's waker takes an epoll's own queue */
     RANK_DENTRY,     /* name cache: children tables, parents, names */
     RANK_ACCOUNT,    /* sandbox-wide limits and counters */
+    RANK_SPACE,      /* platform: changes of one address space's mappings */
     RANK_SERVICE,    /* platform: one request to a stub's service thread */
     RANK_PLATFORM,   /* platform: engine tables */
     RANK_GOFER,      /* gofer connection */

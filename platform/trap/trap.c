@@ -61,9 +61,16 @@ static int new_space(struct platform *platform, struct address_space *parent,
     if (space == NULL) {
         return -ENOMEM;
     }
-    int rc = trap_text_new(space, parent);
-    if (rc == 0) {
-        rc = stub_fork(parent != NULL ? parent->stub : platform->template_stub, &space->stub);
+    mutex_init(&space->change, RANK_SPACE);
+    int rc;
+    if (parent != NULL) {
+        mutex_lock(&parent->change);
+        rc = trap_text_new(space, parent);
+        rc = rc != 0 ? rc : stub_fork(parent->stub, &space->stub);
+        mutex_unlock(&parent->change);
+    } else {
+        rc = trap_text_new(space, NULL);
+        rc = rc != 0 ? rc : stub_fork(platform->template_stub, &space->stub);
     }
     if (rc == 0) {
         space->platform = platform;
@@ -73,6 +80,7 @@ static int new_space(struct platform *platform, struct address_space *parent,
     if (rc != 0) {
         stub_free(space->stub);
         trap_text_free(space);
+        mutex_fini(&space->change);
         free(space);
         return rc;
     }
@@ -97,6 +105,7 @@ static void trap_space_free(struct address_space *space)
         trap_monitor_remove_space(space->platform->monitor, space);
         stub_free(space->stub);
         trap_text_free(space);
+        mutex_fini(&space->change);
         free(space);
     }
 }
@@ -115,34 +124,43 @@ static int trap_space_map(struct address_space *space, guest_addr addr, uint64_t
                           int flags, int fd, uint64_t offset)
 {
     trap_copy_flush(space);
-    return trap_text_map(space, addr, length, prot, flags, fd, offset);
+    mutex_lock(&space->change);
+    int rc = trap_text_map(space, addr, length, prot, flags, fd, offset);
+    mutex_unlock(&space->change);
+    return rc;
 }
 
 static int trap_space_unmap(struct address_space *space, guest_addr addr, uint64_t length)
 {
     trap_copy_flush(space);
-    int rc = trap_text_forget(space, addr, length);
-    return rc != 0 ? rc : stub_unmap(space->stub, addr, length);
+    mutex_lock(&space->change);
+    int rc = trap_text_clear(space, addr, length);
+    rc = rc != 0 ? rc : stub_unmap(space->stub, addr, length);
+    mutex_unlock(&space->change);
+    return rc;
 }
 
 static int trap_space_protect(struct address_space *space, guest_addr addr, uint64_t length,
                               int prot)
 {
     trap_copy_flush(space);
+    mutex_lock(&space->change);
     int rc = trap_text_protect(space, addr, length, prot);
-    return rc != 0 ? rc : stub_protect(space->stub, addr, length, prot);
+    rc = rc != 0 ? rc : stub_protect(space->stub, addr, length, prot);
+    mutex_unlock(&space->change);
+    return rc;
 }
 
 static int trap_space_remap(struct address_space *space, guest_addr old_addr, uint64_t old_length,
                             guest_addr new_addr, uint64_t new_length, int flags)
 {
     trap_copy_flush(space);
+    mutex_lock(&space->change);
     int rc = trap_text_restore(space, old_addr, old_length != 0 ? old_length : STUB_PAGE);
-    if (rc == 0) {
-        rc = trap_text_forget(space, new_addr, new_length);
-    }
-    return rc != 0 ? rc
-                   : stub_remap(space->stub, old_addr, old_length, new_addr, new_length, flags);
+    rc = rc != 0 ? rc : trap_text_clear(space, new_addr, new_length);
+    rc = rc != 0 ? rc : stub_remap(space->stub, old_addr, old_length, new_addr, new_length, flags);
+    mutex_unlock(&space->change);
+    return rc;
 }
 
 static int trap_space_advise(struct address_space *space, guest_addr addr, uint64_t length,
@@ -162,8 +180,11 @@ static ssize_t trap_copy_out_force(struct address_space *space, guest_addr addr,
                                    size_t length, int prot)
 {
     trap_copy_flush(space);
+    mutex_lock(&space->change);
     int rc = trap_text_restore(space, addr, length);
-    return rc != 0 ? rc : stub_copy_out_force(space->stub, addr, buffer, length, prot);
+    ssize_t count = rc != 0 ? rc : stub_copy_out_force(space->stub, addr, buffer, length, prot);
+    mutex_unlock(&space->change);
+    return count;
 }
 
 const struct platform_ops trap_platform_ops = {

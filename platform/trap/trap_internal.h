@@ -28,6 +28,7 @@ struct platform {
 struct address_space {
     struct platform *platform;
     struct stub *stub;
+    struct mutex change; /* RANK_SPACE: serialises changes of mappings and of text */
     struct trap_text *text;
     /* Time that threads of this space spent in guest mode; shares the CPU time among them. */
     atomic_ullong guest_ticks;
@@ -86,6 +87,7 @@ struct platform_thread {
     /* The instruction address as the stub posted it and as it was reported. */
     guest_addr posted_rip, shown_rip;
     struct trap_place places[64];
+    uint32_t traps; /* calls that came by signal */
     atomic_ullong guest_ticks;
     uint64_t user_ns, system_ns; /* last reported: they never decrease */
     struct placement_pair pair;
@@ -138,7 +140,7 @@ ssize_t trap_copy_out(struct address_space *space, guest_addr addr, const void *
 bool trap_copy_out_later(struct address_space *space, guest_addr addr, const void *buffer,
                          size_t length) must_check;
 
-/* trap_text.c: rewritten text. */
+/* trap_text.c: rewritten text. Those that change something are called with space->change held. */
 int trap_text_init(struct platform *platform) must_check;
 void trap_text_fini(struct platform *platform);
 /* The space's table, empty or a copy of the parent's. */
@@ -147,8 +149,8 @@ void trap_text_free(struct address_space *space);
 /* As stub_map, with text rewritten. */
 int trap_text_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
                   int flags, int fd, uint64_t offset) must_check;
-/* The range is unmapped or mapped anew. */
-int trap_text_forget(struct address_space *space, guest_addr addr, uint64_t length) must_check;
+/* The range is about to be unmapped. */
+int trap_text_clear(struct address_space *space, guest_addr addr, uint64_t length) must_check;
 /* Puts original bytes back, and leaves the range alone from now on. */
 int trap_text_restore(struct address_space *space, guest_addr addr, uint64_t length) must_check;
 /* The same for the whole space, for ever. */
@@ -156,13 +158,15 @@ int trap_text_restore_all(struct address_space *space) must_check;
 /* The protection is about to change. */
 int trap_text_protect(struct address_space *space, guest_addr addr, uint64_t length,
                       int prot) must_check;
-/* buffer was read from addr: puts original bytes into it. */
+/* buffer was read from addr: puts original bytes into it. Needs no lock, like all that follow. */
 void trap_text_show(struct address_space *space, guest_addr addr, void *buffer, size_t length);
 /* An instruction address in terms of the file's text, and the other way round. */
 guest_addr trap_text_locate(struct address_space *space, guest_addr rip);
 guest_addr trap_text_enter(struct address_space *space, guest_addr rip);
 /* trap_text_locate with a memory: for every call. */
 guest_addr trap_text_locate_call(struct platform_thread *thread, guest_addr rip);
+/* Calls at rip have trapped often: rewrites that text if it can be. */
+void trap_text_promote(struct address_space *space, guest_addr rip);
 
 /* trap_handoff.c: the turn. */
 void trap_thread_interrupt(struct platform_thread *thread);

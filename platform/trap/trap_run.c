@@ -10,6 +10,8 @@
 #include "platform/host/process.h"
 #include "platform/trap/trap_internal.h"
 
+/* Looking at a text costs as much as some thousand trapped calls, once for a sandbox. */
+#define PROMOTE_AFTER 128
 #define HOST_USER_END 0x7ffffffff000ULL
 
 static uint64_t clean_eflags(uint64_t eflags)
@@ -129,6 +131,8 @@ static void read_syscall(struct platform_thread *thread, struct arch_regs *regs)
         /* DIFFERS: 32-bit calls do not exist here; the guest gets ENOSYS for a number without a
          * call. */
         regs->rax = UINT64_MAX;
+    } else if (++thread->traps % PROMOTE_AFTER == 0) {
+        trap_text_promote(thread->space, regs->rip);
     }
     regs->orig_rax = regs->rax;
     trap_copy_begin(thread, regs->rax);
@@ -197,7 +201,9 @@ int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
     }
     if (regs->gs_base != 0 && !thread->gs_taken) {
         /* Rewritten sites find the area by the gs base, which the guest now needs for itself. */
+        mutex_lock(&thread->space->change);
         int rc = trap_text_restore_all(thread->space);
+        mutex_unlock(&thread->space->change);
         if (rc != 0) {
             return rc;
         }

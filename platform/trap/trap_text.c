@@ -6,10 +6,15 @@
  * memory for it, and original addresses in its registers. Pages that it makes writable get their
  * original bytes back first.
  *
- * The table's lock is taken for lookups and changes only, never across a request to the stub: all
- * changes of one space are already serialised by the caller's lock on its area table.
+ * Looking at a text costs milliseconds the first time, so a mapping starts as a *candidate*, whose
+ * calls trap; when it has trapped often, its image is built and mapped in its place. A text whose
+ * image is in the cache is mapped that way at once.
+ *
+ * space->change serialises all changes of a space's mappings and may be held across requests to the
+ * stub; the table's own lock is for short lookups and changes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "platform/base/log.h"
+#include "platform/base/refcount.h"
 #include "platform/patch/patch_cache.h"
 #include "platform/patch/patch_elf.h"
 #include "platform/trap/trap_internal.h"
@@ -27,12 +32,20 @@
 #define CACHE_IMAGES 128
 #define CACHE_BYTES  (64UL << 20)
 
-/* A patched mapping: [start, end) shows the image from byte offset on. */
+/* Where a candidate's text comes from. */
+struct text_file {
+    struct refcount ref;
+    int fd; /* own */
+    struct patch_file_key key;
+};
+
+/* A mapping of text: [start, end) shows the image, or the file, from byte offset of it on. */
 struct text_range {
     guest_addr start, end;
     uint64_t offset;
     int prot;
-    struct patch_image *image; /* reference */
+    struct patch_image *image; /* reference; NULL: a candidate */
+    struct text_file *file;    /* reference; NULL: patched */
 };
 
 struct trap_text {
@@ -61,6 +74,30 @@ void trap_text_fini(struct platform *platform)
     patch_cache_free(platform->texts);
 }
 
+static void file_unref(struct text_file *file)
+{
+    if (file != NULL && refcount_put(&file->ref)) {
+        close(file->fd);
+        free(file);
+    }
+}
+
+static void range_ref(const struct text_range *range)
+{
+    if (range->image != NULL) {
+        patch_image_ref(range->image);
+    }
+    if (range->file != NULL) {
+        refcount_get(&range->file->ref);
+    }
+}
+
+static void range_unref(const struct text_range *range)
+{
+    patch_image_unref(range->image);
+    file_unref(range->file);
+}
+
 static void update_bounds(struct trap_text *text)
 {
     atomic_store(&text->lowest, text->count != 0 ? text->ranges[0].start : UINT64_MAX);
@@ -86,7 +123,7 @@ int trap_text_new(struct address_space *space, struct address_space *parent)
         }
         for (size_t i = 0; rc == 0 && i < from->count; i++) {
             text->ranges[i] = from->ranges[i];
-            patch_image_ref(text->ranges[i].image);
+            range_ref(&text->ranges[i]);
             text->count = text->room = i + 1;
         }
         mutex_unlock(&from->lock);
@@ -106,7 +143,7 @@ void trap_text_free(struct address_space *space)
         return;
     }
     for (size_t i = 0; i < text->count; i++) {
-        patch_image_unref(text->ranges[i].image);
+        range_unref(&text->ranges[i]);
     }
     free(text->ranges);
     mutex_fini(&text->lock);
@@ -158,7 +195,7 @@ static void forget_locked(struct trap_text *text, guest_addr start, guest_addr e
             behind.offset += end - behind.start;
             behind.start = end;
             if (before) {
-                patch_image_ref(behind.image);
+                range_ref(&behind);
                 range->end = start;
                 insert_locked(text, i + 1, &behind);
             } else {
@@ -170,7 +207,7 @@ static void forget_locked(struct trap_text *text, guest_addr start, guest_addr e
             range->end = start;
             i++;
         } else {
-            patch_image_unref(range->image);
+            range_unref(range);
             text->count--;
             memmove(range, range + 1, (text->count - i) * sizeof *range);
         }
@@ -178,16 +215,13 @@ static void forget_locked(struct trap_text *text, guest_addr start, guest_addr e
     update_bounds(text);
 }
 
-int trap_text_forget(struct address_space *space, guest_addr addr, uint64_t length)
+static int forget(struct address_space *space, guest_addr start, guest_addr end)
 {
     struct trap_text *text = space->text;
-    if (!may_hit(text, addr, addr + length)) {
-        return 0;
-    }
     mutex_lock(&text->lock);
     int rc = reserve_locked(text, 2);
     if (rc == 0) {
-        forget_locked(text, addr, addr + length);
+        forget_locked(text, start, end);
     }
     mutex_unlock(&text->lock);
     return rc;
@@ -217,15 +251,13 @@ static int read_text(int fd, uint64_t offset, uint64_t length, uint8_t **ret_tex
     return 0;
 }
 
-/* The image of a mapping of fd, with its memfd; -ENOENT when it is to be mapped as it is. */
-static int find_image(struct platform *platform, int fd, uint64_t offset, uint64_t length,
-                      struct patch_image **ret_image)
+static bool make_key(int fd, uint64_t offset, uint64_t length, struct patch_file_key *ret_key)
 {
     struct stat status;
     if (length > TEXT_MAX || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        return -ENOENT;
+        return false;
     }
-    const struct patch_file_key key = {
+    *ret_key = (struct patch_file_key){
         .device = status.st_dev,
         .inode = status.st_ino,
         .size = (uint64_t)status.st_size,
@@ -234,34 +266,30 @@ static int find_image(struct platform *platform, int fd, uint64_t offset, uint64
         .offset = offset,
         .length = length,
     };
-    struct patch_image *image;
-    int rc = patch_cache_find(platform->texts, &key, &image);
-    if (rc == -ENOENT) {
-        uint8_t header[HEADER_MAX];
-        uint8_t *text;
-        size_t size;
-        rc = read_text(fd, offset, length, &text, &size);
-        if (rc != 0) {
-            return rc;
-        }
-        ssize_t header_size = pread(fd, header, sizeof header, 0);
-        size_t tail = header_size > 0 && size == length
-                          ? patch_elf_tail(header, (size_t)header_size, offset, length)
-                          : 0;
-        rc = patch_cache_get(platform->texts, &key, text, size, tail, &image);
-        free(text);
+    return true;
+}
+
+static int build_image(struct platform *platform, const struct text_file *file,
+                       struct patch_image **ret_image)
+{
+    const struct patch_file_key *key = &file->key;
+    uint8_t header[HEADER_MAX];
+    uint8_t *text;
+    size_t size;
+    int rc = read_text(file->fd, key->offset, key->length, &text, &size);
+    if (rc != 0) {
+        return rc;
     }
-    if (rc == 0 && patch_image_fd(image) < 0) {
-        patch_image_unref(image);
-        return -ENOENT;
-    }
-    if (rc == 0) {
-        *ret_image = image;
-    }
+    ssize_t header_size = pread(file->fd, header, sizeof header, 0);
+    size_t tail = header_size > 0 && size == key->length
+                      ? patch_elf_tail(header, (size_t)header_size, key->offset, key->length)
+                      : 0;
+    rc = patch_cache_get(platform->texts, key, text, size, tail, ret_image);
+    free(text);
     return rc;
 }
 
-/* The caller's reference to the image goes to the table. */
+/* The references of the range go to the table. */
 static int add_range(struct address_space *space, const struct text_range *range)
 {
     struct trap_text *text = space->text;
@@ -279,29 +307,56 @@ static int add_range(struct address_space *space, const struct text_range *range
     return rc;
 }
 
+static int new_candidate(int fd, const struct patch_file_key *key, struct text_file **ret_file)
+{
+    struct text_file *file = malloc(sizeof *file);
+    if (file == NULL) {
+        return -ENOMEM;
+    }
+    file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (file->fd < 0) {
+        int rc = -errno;
+        free(file);
+        return rc;
+    }
+    refcount_init(&file->ref);
+    file->key = *key;
+    *ret_file = file;
+    return 0;
+}
+
 int trap_text_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
                   int flags, int fd, uint64_t offset)
 {
-    int rc = trap_text_forget(space, addr, length);
+    struct patch_file_key key;
+    struct text_range range = {.start = addr, .end = addr + length, .prot = prot};
+    int rc = trap_text_clear(space, addr, length);
     if (rc != 0) {
         return rc;
     }
-    struct patch_image *image;
     bool is_text = fd >= 0 && (prot & PROT_EXEC) != 0 && (prot & PROT_WRITE) == 0 &&
                    (flags & MAP_PRIVATE) != 0 && (flags & MAP_ANONYMOUS) == 0 && !space->text->off;
-    if (!is_text || find_image(space->platform, fd, offset, length, &image) != 0) {
+    if (!is_text || !make_key(fd, offset, length, &key)) {
         return stub_map(space->stub, addr, length, prot, flags, fd, offset);
     }
-    const struct text_range range = {
-        .start = addr, .end = addr + length, .prot = prot, .image = image};
-    rc = stub_map(space->stub, addr, length, prot, flags, patch_image_fd(image), 0);
+    if (patch_cache_find(space->platform->texts, &key, &range.image) == 0) {
+        if (patch_image_fd(range.image) < 0) {
+            patch_image_unref(range.image); /* nothing to rewrite */
+            return stub_map(space->stub, addr, length, prot, flags, fd, offset);
+        }
+        rc = stub_map(space->stub, addr, length, prot, flags, patch_image_fd(range.image), 0);
+    } else {
+        range.image = NULL;
+        rc = stub_map(space->stub, addr, length, prot, flags, fd, offset);
+        if (rc == 0 && new_candidate(fd, &key, &range.file) != 0) {
+            return 0; /* it goes on trapping */
+        }
+    }
     if (rc == 0) {
         rc = add_range(space, &range);
     }
     if (rc != 0) {
-        patch_image_unref(image);
-    } else if (space->text->off) {
-        rc = trap_text_restore(space, addr, length);
+        range_unref(&range);
     }
     return rc;
 }
@@ -315,7 +370,7 @@ static bool next_range(struct trap_text *text, guest_addr addr, guest_addr end,
     for (size_t i = 0; i < text->count && !found; i++) {
         if (text->ranges[i].end > addr && text->ranges[i].start < end) {
             *ret_range = text->ranges[i];
-            patch_image_ref(ret_range->image);
+            range_ref(ret_range);
             found = true;
         }
     }
@@ -327,6 +382,9 @@ static bool next_range(struct trap_text *text, guest_addr addr, guest_addr end,
 static int restore_range(struct address_space *space, const struct text_range *range,
                          guest_addr start, guest_addr end)
 {
+    if (range->image == NULL) {
+        return 0;
+    }
     uint64_t from = range->offset + (start - range->start);
     const uint64_t stop = range->offset + (end - range->start);
     uint64_t offset;
@@ -351,7 +409,20 @@ static int restore_range(struct address_space *space, const struct text_range *r
     return 0;
 }
 
-int trap_text_restore(struct address_space *space, guest_addr addr, uint64_t length)
+/* Do sites outside [start, end) of the range need bytes inside it, or the other way round? */
+static bool divides(const struct text_range *range, guest_addr start, guest_addr end)
+{
+    return range->image != NULL &&
+           patch_image_divided(range->image, range->offset + (start - range->start),
+                               range->offset + (end - range->start));
+}
+
+/*
+ * Takes [addr, addr + length) out of the table. What stays must not depend on what goes, so a range
+ * whose patches cross the boundary gets all its original bytes back; with `restore` so does the
+ * part that goes.
+ */
+static int withdraw(struct address_space *space, guest_addr addr, uint64_t length, bool restore)
 {
     struct trap_text *text = space->text;
     const guest_addr end = addr + length;
@@ -361,12 +432,31 @@ int trap_text_restore(struct address_space *space, guest_addr addr, uint64_t len
         return 0;
     }
     for (guest_addr at = addr; rc == 0 && at < end && next_range(text, at, end, &range);) {
+        guest_addr start = max_of(range.start, addr);
         guest_addr stop = min_of(range.end, end);
-        rc = restore_range(space, &range, max_of(range.start, at), stop);
-        patch_image_unref(range.image);
-        at = stop;
+        at = range.end;
+        bool part = start != range.start || stop != range.end;
+        if (part && divides(&range, start, stop)) {
+            rc = restore_range(space, &range, range.start, range.end);
+            if (rc == 0) {
+                rc = forget(space, range.start, range.end);
+            }
+        } else if (restore) {
+            rc = restore_range(space, &range, start, stop);
+        }
+        range_unref(&range);
     }
-    return rc != 0 ? rc : trap_text_forget(space, addr, length);
+    return rc != 0 ? rc : forget(space, addr, end);
+}
+
+int trap_text_clear(struct address_space *space, guest_addr addr, uint64_t length)
+{
+    return withdraw(space, addr, length, false);
+}
+
+int trap_text_restore(struct address_space *space, guest_addr addr, uint64_t length)
+{
+    return withdraw(space, addr, length, true);
 }
 
 int trap_text_restore_all(struct address_space *space)
@@ -407,9 +497,11 @@ void trap_text_show(struct address_space *space, guest_addr addr, void *buffer, 
     for (guest_addr at = addr; at < end && next_range(text, at, end, &range);) {
         guest_addr start = max_of(range.start, at);
         guest_addr stop = min_of(range.end, end);
-        patch_image_restore(range.image, range.offset + (start - range.start),
-                            (char *)buffer + (start - addr), (size_t)(stop - start));
-        patch_image_unref(range.image);
+        if (range.image != NULL) {
+            patch_image_restore(range.image, range.offset + (start - range.start),
+                                (char *)buffer + (start - addr), (size_t)(stop - start));
+        }
+        range_unref(&range);
         at = stop;
     }
 }
@@ -420,10 +512,11 @@ guest_addr trap_text_locate(struct address_space *space, guest_addr rip)
     uint64_t offset;
     guest_addr shown = rip;
     if (may_hit(space->text, rip, rip + 1) && next_range(space->text, rip, rip + 1, &range)) {
-        if (patch_image_locate(range.image, range.offset + (rip - range.start), &offset)) {
+        if (range.image != NULL &&
+            patch_image_locate(range.image, range.offset + (rip - range.start), &offset)) {
             shown = range.start + (offset - range.offset);
         }
-        patch_image_unref(range.image);
+        range_unref(&range);
     }
     return shown;
 }
@@ -434,10 +527,11 @@ guest_addr trap_text_enter(struct address_space *space, guest_addr rip)
     uint64_t offset;
     guest_addr real = rip;
     if (may_hit(space->text, rip, rip + 1) && next_range(space->text, rip, rip + 1, &range)) {
-        if (patch_image_enter(range.image, range.offset + (rip - range.start), &offset)) {
+        if (range.image != NULL &&
+            patch_image_enter(range.image, range.offset + (rip - range.start), &offset)) {
             real = range.start + (offset - range.offset);
         }
-        patch_image_unref(range.image);
+        range_unref(&range);
     }
     return real;
 }
@@ -451,4 +545,35 @@ guest_addr trap_text_locate_call(struct platform_thread *thread, guest_addr rip)
             .raw = rip, .shown = trap_text_locate(thread->space, rip), .generation = generation};
     }
     return place->shown;
+}
+
+void trap_text_promote(struct address_space *space, guest_addr rip)
+{
+    struct text_range range;
+    struct patch_image *image = NULL;
+    if (!may_hit(space->text, rip, rip + 1)) {
+        return;
+    }
+    mutex_lock(&space->change);
+    if (next_range(space->text, rip, rip + 1, &range)) {
+        /* A part of a mapping would have to know what the rest is needed for: it goes on trapping.
+         */
+        bool whole = range.file != NULL && range.end - range.start == range.file->key.length;
+        int rc = whole ? build_image(space->platform, range.file, &image) : -EINVAL;
+        if (rc == 0 && patch_image_fd(image) >= 0) {
+            rc = stub_map(space->stub, range.start, range.end - range.start, range.prot,
+                          MAP_PRIVATE, patch_image_fd(image), 0);
+            const struct text_range patched = {
+                .start = range.start, .end = range.end, .prot = range.prot, .image = image};
+            if (rc == 0 && forget(space, range.start, range.end) == 0 &&
+                add_range(space, &patched) == 0) {
+                image = NULL;
+            }
+        } else if (rc == 0) {
+            ignore_result(forget(space, range.start, range.end)); /* nothing to rewrite */
+        }
+        patch_image_unref(image);
+        range_unref(&range);
+    }
+    mutex_unlock(&space->change);
 }
