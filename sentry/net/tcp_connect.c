@@ -171,13 +171,14 @@ static void knock(struct tcp_socket *client, struct tcp_socket *listener)
     struct tcp_socket *embryo = tcp_socket_new(listener->inet.base.domain);
     bool joined = false;
     mutex_lock_two(&client->inet.base.lock, &listener->inet.base.lock);
-    if (client->state != STREAM_CONNECTING || client->listener) {
-        /* somebody shut it down meanwhile */
+    if (client->dead || client->state != STREAM_CONNECTING || client->listener) {
+        /* somebody closed it or shut it down meanwhile */
     } else if (!embryo || !accepts_locked(listener)) {
         fail_locked(client, embryo ? ECONNREFUSED : ENOMEM);
     } else if (listener->embryo_count > listener->backlog) {
         uint64_t seconds = (2ULL << min_of(client->inet.options[INET_TCP_SYNCNT], 16)) - 1;
-        TAILQ_INSERT_TAIL(&listener->waiting, tcp_ref(client), waiting_link);
+        tcp_ref(client);
+        TAILQ_INSERT_TAIL(&listener->waiting, client, waiting_link);
         client->listener = tcp_ref(listener);
         timer_arm(&client->timer, CLOCK_MONOTONIC,
                   ns_add(clock_monotonic_ns(), seconds * NSEC_PER_SEC));
