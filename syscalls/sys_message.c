@@ -53,6 +53,7 @@ static ssize_t send_all(struct file *file, struct socket_message *message)
     if (count > 0 && stream && message->uio->left > 0 && blocks) {
         total = count;
         count = -EAGAIN;
+        message->flags |= MSG_NOSIGNAL;
     }
     if (count != -EAGAIN || !blocks) {
         return count;
@@ -64,6 +65,7 @@ static ssize_t send_all(struct file *file, struct socket_message *message)
         count = socket_send(file, message);
         if (count > 0) {
             total += count;
+            message->flags |= MSG_NOSIGNAL; /* Linux: what was sent counts, not what comes then */
         }
         if (count > 0 && stream && message->uio->left > 0) {
             continue;

@@ -124,7 +124,8 @@ static ssize_t send_to_gone(struct tcp_socket *socket, struct socket_message *me
 {
     unsigned char scrap[4096];
     ssize_t total = 0;
-    while (message->uio->left > 0) {
+    ssize_t most = (ssize_t)send_buffer_of(socket); /* a longer one is cut: the reset comes then */
+    while (message->uio->left > 0 && total < most) {
         size_t part = min_of((size_t)message->uio->left, sizeof(scrap));
         ssize_t got = uio_get(message->uio, scrap, part);
         if (got <= 0) {
