@@ -30,8 +30,6 @@
 #define INET_SHUT_SEND    2U
 #define INET_SHUT_BOTH    3U
 
-struct text;
-
 struct inet_endpoint {
     struct in6_addr addr;
     uint16_t port; /* host order */
@@ -58,6 +56,7 @@ struct inet_socket {
     unsigned shutdown; /* INET_SHUT_* */
     int error;         /* positive; reported once */
     int options[INET_OPTION_COUNT];
+    struct inet_groups *groups; /* owned; NULL: of no multicast group */
 };
 
 static inline struct inet_socket *inet_of(struct socket *socket)
@@ -119,6 +118,14 @@ int inet_route(const struct inet_socket *socket, struct inet_endpoint *destinati
 /* May it be bound? -EADDRNOTAVAIL, -EINVAL … */
 int inet_parse_local(const struct inet_socket *socket, const struct socket_address *name,
                      struct inet_endpoint *ret) must_check;
+
+/* inet_multicast.c */
+int inet_set_membership(struct inet_socket *socket, int level, int option, const void *value,
+                        uint32_t length) must_check;
+bool inet_is_member_locked(const struct inet_socket *socket, const struct in6_addr *group);
+/* Does the socket want what source sends to the group? */
+bool inet_takes_group_locked(const struct inet_socket *socket, const struct in6_addr *group,
+                             const struct in6_addr *source);
 
 /* inet_port.c */
 extern atomic_uint inet_port_low, inet_port_high, inet_unprivileged_port;

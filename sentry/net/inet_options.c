@@ -340,7 +340,7 @@ static int set_special(struct inet_socket *socket, int level, int option, const 
         return -EINVAL;
     }
     if (level == IPPROTO_IP || level == IPPROTO_IPV6) {
-        return udp_set_membership(socket, level, option, value, length);
+        return inet_set_membership(socket, level, option, value, length);
     }
     return -ENOPROTOOPT;
 }

@@ -3,12 +3,14 @@
  * loopback, 127.0.0.1/8, up. Changes are refused.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "sentry/core/cred.h"
 #include "sentry/net/socket.h"
 
 #define LOOPBACK_INDEX    1
@@ -97,10 +99,27 @@ static long answer(unsigned command, struct ifreq *request)
     }
 }
 
+/* It is up and stays up: what `ip link set lo up` asks for is there. */
+static long set_flags(uint64_t argument)
+{
+    struct ifreq request;
+    long result = socket_get_user(argument, &request, sizeof(request));
+    if (result != 0) {
+        return result;
+    }
+    request.ifr_name[IFNAMSIZ - 1] = 0;
+    if (!capable(CAP_NET_ADMIN)) {
+        return -EPERM;
+    }
+    if (strcmp(request.ifr_name, "lo") != 0) {
+        return -ENODEV;
+    }
+    return request.ifr_flags & IFF_UP ? 0 : -EPERM;
+}
+
 static bool is_change(unsigned command)
 {
     switch (command) {
-    case SIOCSIFFLAGS:
     case SIOCSIFADDR:
     case SIOCSIFDSTADDR:
     case SIOCSIFBRDADDR:
@@ -128,6 +147,9 @@ long socket_interface_ioctl(unsigned command, uint64_t argument)
     }
     if (command == SIOCGIFNAME) {
         return name_of_index(argument);
+    }
+    if (command == SIOCSIFFLAGS) {
+        return set_flags(argument);
     }
     if (is_change(command)) {
         return -EPERM; /* DIFFERS: also with CAP_NET_ADMIN: the sandbox's network is fixed */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <linux/capability.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
@@ -18,6 +19,7 @@
 #include <linux/rtnetlink.h>
 
 #include "platform/base/compiler.h"
+#include "sentry/core/cred.h"
 
 #define LOOPBACK 1 /* interface index */
 #define MTU      65536
@@ -357,6 +359,25 @@ static void put_dump(struct reply *reply, int family)
     put_done(reply);
 }
 
+/* Changes are refused, but for the one that changes nothing: that the loopback be up. */
+static int change(uint16_t type, const unsigned char *body, uint32_t length)
+{
+    struct ifinfomsg info;
+    if (!capable(CAP_NET_ADMIN) || (type != RTM_NEWLINK && type != RTM_SETLINK) ||
+        length < sizeof(info)) {
+        return -EPERM;
+    }
+    memcpy(&info, body, sizeof(info));
+    int error = link_wanted(body, length);
+    if (error != 0) {
+        return error;
+    }
+    return (info.ifi_flags & IFF_UP) == (info.ifi_change & IFF_UP) &&
+                   (info.ifi_change & ~(unsigned)IFF_UP) == 0
+               ? 0
+               : -EPERM;
+}
+
 void netlink_route_answer(struct text *text, const struct nlmsghdr *request,
                           const unsigned char *body, uint32_t length, uint32_t port_id)
 {
@@ -368,7 +389,7 @@ void netlink_route_answer(struct text *text, const struct nlmsghdr *request,
     } else if (request->nlmsg_type > RTM_MAX) {
         error = -EOPNOTSUPP;
     } else if ((request->nlmsg_type & 3) != 2) {
-        error = -EPERM; /* not one of RTM_GET… */
+        error = change(request->nlmsg_type, body, length); /* not one of RTM_GET… */
     } else if (dump) {
         put_dump(&reply, length > 0 ? body[0] : AF_UNSPEC);
         return;

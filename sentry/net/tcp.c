@@ -45,6 +45,7 @@ void tcp_free(struct inet_socket *inet)
     struct tcp_socket *socket = tcp_of(&inet->base);
     tcp_purge_locked(socket); /* nobody else knows it any more */
     tcp_chunks_trim();
+    free(inet->groups);
     mutex_fini(&socket->read_lock);
     mutex_fini(&socket->send_lock);
     socket_fini(&inet->base);

@@ -75,6 +75,7 @@ void udp_free(struct inet_socket *inet)
     packets_free(&socket->packets);
     packets_free(&socket->errors);
     free(socket->corked);
+    free(inet->groups);
     socket_fini(&inet->base);
     free(socket);
 }

@@ -3,7 +3,7 @@
  *
  * A datagram goes into its receiver's queue at once and is charged to it as Linux charges an
  * sk_buff; what does not fit is dropped. udp.c: life, connect, readiness; udp_message.c: send and
- * receive; udp_control.c: control messages; udp_multicast.c: groups.
+ * receive; udp_control.c: control messages.
  *
  * Locks: socket->lock, never two of them → the port tables' lock.
  */
@@ -21,7 +21,6 @@
 
 #define UDP_MAX_V4         65507U
 #define UDP_MAX_V6         65527U
-#define UDP_GROUPS_MAX     20 /* net.ipv4.igmp_max_memberships */
 #define UDP_SEGMENTS_MAX   128
 #define UDP_RECEIVERS_MAX  256 /* of one broadcast or multicast datagram */
 #define UDP_ERRORS_PENDING 64
@@ -39,11 +38,6 @@ struct udp_packet {
 
 TAILQ_HEAD(udp_packet_list, udp_packet);
 
-struct udp_group {
-    struct in6_addr addr;
-    struct in6_addr source; /* unspecified: any */
-};
-
 struct udp_socket {
     struct inet_socket inet;
     /* under inet.base.lock */
@@ -53,8 +47,6 @@ struct udp_socket {
     uint32_t drops;
     struct udp_packet *corked;
     uint32_t corked_room;
-    struct udp_group groups[UDP_GROUPS_MAX];
-    uint32_t group_count;
 };
 
 static inline struct udp_socket *udp_of(struct socket *socket)
@@ -94,10 +86,3 @@ int udp_control_deliver(struct udp_socket *socket, const struct udp_packet *pack
 ssize_t udp_error_receive(struct udp_socket *socket, struct socket_message *message) must_check;
 /* Nobody listens at packet's destination: the sender hears of it. Takes the packet. */
 void udp_refused(struct udp_socket *socket, struct udp_packet *packet);
-
-/* udp_multicast.c */
-int udp_set_membership(struct inet_socket *socket, int level, int option, const void *value,
-                       uint32_t length) must_check;
-bool udp_is_member_locked(const struct udp_socket *socket, const struct in6_addr *group);
-/* Does the socket take a datagram to a group, from that source? True for other datagrams. */
-bool udp_takes_locked(const struct udp_socket *socket, const struct udp_packet *packet);

@@ -25,7 +25,9 @@ static void enqueue(struct udp_socket *target, struct udp_packet *packet)
 {
     bool queued = false;
     mutex_lock(&target->inet.base.lock);
-    if (!target->dead && udp_takes_locked(target, packet)) {
+    const struct in6_addr *to = &packet->destination.addr;
+    if (!target->dead && (inet_scope_of(to) != INET_SCOPE_MULTICAST ||
+                          inet_takes_group_locked(&target->inet, to, &packet->source.addr))) {
         if (target->charged + packet->charge <= target->inet.base.options.receive_buffer &&
             atomic_load(&inet_memory) < atomic_load(&inet_memory_max)) {
             TAILQ_INSERT_TAIL(&target->packets, packet, link);
@@ -52,7 +54,7 @@ static void deliver_to_all(int protocol, struct udp_packet *packet)
     bool joined = inet_scope_of(&packet->destination.addr) != INET_SCOPE_MULTICAST;
     for (size_t i = 0; i < count && !joined; i++) {
         mutex_lock(&targets[i]->base.lock);
-        joined = udp_is_member_locked(udp_of(&targets[i]->base), &packet->destination.addr);
+        joined = inet_is_member_locked(targets[i], &packet->destination.addr);
         mutex_unlock(&targets[i]->base.lock);
     }
     for (size_t i = 0; i < count; i++) {

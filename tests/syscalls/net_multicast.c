@@ -108,3 +108,19 @@ TEST_CASE(v6_group)
     CHECK_ERRNO(setsockopt(one, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &request, sizeof(request)),
                 ENODEV);
 }
+
+TEST_CASE(streams_join_too)
+{
+    struct group_req request = {.gr_interface = 1};
+    struct sockaddr_in *group = (void *)&request.gr_group;
+    int listener = net_listener(AF_INET, 2);
+    group->sin_family = AF_INET;
+    CHECK_EQ(inet_pton(AF_INET, GROUP, &group->sin_addr), 1);
+    CHECK_OK(setsockopt(listener, IPPROTO_IP, MCAST_JOIN_GROUP, &request, sizeof(request)));
+    int client = net_socket(AF_INET, SOCK_STREAM);
+    CHECK_OK(net_connect(client, AF_INET, NULL, net_port(listener)));
+    int server = (int)CHECK_OK(accept(listener, NULL, NULL)); /* does not inherit it */
+    CHECK_ERRNO(setsockopt(server, IPPROTO_IP, MCAST_LEAVE_GROUP, &request, sizeof(request)),
+                EADDRNOTAVAIL);
+    CHECK_OK(setsockopt(listener, IPPROTO_IP, MCAST_LEAVE_GROUP, &request, sizeof(request)));
+}

@@ -1,11 +1,14 @@
 /*
- * udp_multicast.c: memberships of multicast groups on the loopback. Source: Linux
+ * inet_multicast.c: memberships of multicast groups on the loopback. Source: Linux
  * ip_mc_join_group, ip_mc_leave_group, ip_mc_source, ip_mc_sf_allow; ip(7), ipv6(7).
  */
-#include "sentry/net/udp.h"
+#include "sentry/net/inet.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define GROUPS_MAX 20 /* net.ipv4.igmp_max_memberships */
 
 /* A request in any of the forms that setsockopt takes. */
 struct request {
@@ -144,52 +147,66 @@ static int check_interface(const struct request *request, bool v4)
     return -ENODEV;
 }
 
-static struct udp_group *find_locked(struct udp_socket *socket, const struct request *request)
+struct inet_groups {
+    uint32_t count;
+    struct {
+        struct in6_addr addr;
+        struct in6_addr source; /* unspecified: any */
+    } items[GROUPS_MAX];
+};
+
+/* The place of a membership, or -1. */
+static int find_locked(const struct inet_groups *groups, const struct request *request)
 {
-    for (uint32_t i = 0; i < socket->group_count; i++) {
-        if (inet_addr_equal(&socket->groups[i].addr, &request->group) &&
-            inet_addr_equal(&socket->groups[i].source, &request->source)) {
-            return &socket->groups[i];
+    for (uint32_t i = 0; groups && i < groups->count; i++) {
+        if (inet_addr_equal(&groups->items[i].addr, &request->group) &&
+            inet_addr_equal(&groups->items[i].source, &request->source)) {
+            return (int)i;
         }
     }
-    return NULL;
+    return -1;
 }
 
-static int change_locked(struct udp_socket *socket, const struct request *request)
+static int change_locked(struct inet_socket *socket, const struct request *request)
 {
-    uint32_t count = socket->group_count;
-    struct udp_group *found = find_locked(socket, request);
+    struct inet_groups *groups = socket->groups;
+    int found = find_locked(groups, request);
     if (request->leave) {
-        if (!found) {
+        if (found < 0) {
             return -EADDRNOTAVAIL;
         }
-        *found = socket->groups[count - 1];
-        socket->group_count = count - 1;
+        groups->items[found] = groups->items[--groups->count];
         return 0;
     }
-    if (found) {
+    if (found >= 0) {
         return -EADDRINUSE;
     }
-    if (count == UDP_GROUPS_MAX) {
+    if (!groups) {
+        groups = socket->groups = calloc(1, sizeof(*groups));
+        if (!groups) {
+            return -ENOMEM;
+        }
+    }
+    if (groups->count == GROUPS_MAX) {
         return -ENOBUFS;
     }
-    socket->groups[count] = (struct udp_group){.addr = request->group, .source = request->source};
-    socket->group_count = count + 1;
+    groups->items[groups->count].addr = request->group;
+    groups->items[groups->count].source = request->source;
+    groups->count++;
     return 0;
 }
 
-int udp_set_membership(struct inet_socket *inet, int level, int option, const void *value,
-                       uint32_t length)
+int inet_set_membership(struct inet_socket *socket, int level, int option, const void *value,
+                        uint32_t length)
 {
     struct request request = {.leave = false};
     int result = parse(level, option, value, length, &request);
     if (result == -ENOPROTOOPT) {
         return result;
     }
-    if (inet_is_tcp(inet)) {
-        return level == IPPROTO_IP && (option == IP_ADD_MEMBERSHIP || option == IP_DROP_MEMBERSHIP)
-                   ? -EPROTO
-                   : (result != 0 ? result : -EPROTO);
+    if (inet_is_tcp(socket) && (option == (level == IPPROTO_IP ? IP_ADD_MEMBERSHIP : -1) ||
+                                option == (level == IPPROTO_IP ? IP_DROP_MEMBERSHIP : -1))) {
+        return -EPROTO; /* Linux: streams know the newer options only */
     }
     if (result != 0) {
         return result;
@@ -201,36 +218,34 @@ int udp_set_membership(struct inet_socket *inet, int level, int option, const vo
     if (result != 0) {
         return result;
     }
-    mutex_lock(&inet->base.lock);
-    result = change_locked(udp_of(&inet->base), &request);
-    mutex_unlock(&inet->base.lock);
+    mutex_lock(&socket->base.lock);
+    result = change_locked(socket, &request);
+    mutex_unlock(&socket->base.lock);
     return result;
 }
 
-bool udp_is_member_locked(const struct udp_socket *socket, const struct in6_addr *group)
+bool inet_is_member_locked(const struct inet_socket *socket, const struct in6_addr *group)
 {
-    for (uint32_t i = 0; i < socket->group_count; i++) {
-        if (inet_addr_equal(&socket->groups[i].addr, group)) {
+    const struct inet_groups *groups = socket->groups;
+    for (uint32_t i = 0; groups && i < groups->count; i++) {
+        if (inet_addr_equal(&groups->items[i].addr, group)) {
             return true;
         }
     }
     return false;
 }
 
-bool udp_takes_locked(const struct udp_socket *socket, const struct udp_packet *packet)
+bool inet_takes_group_locked(const struct inet_socket *socket, const struct in6_addr *group,
+                             const struct in6_addr *source)
 {
-    if (!is_group(&packet->destination.addr)) {
-        return true;
-    }
-    for (uint32_t i = 0; i < socket->group_count; i++) {
-        const struct udp_group *group = &socket->groups[i];
-        if (inet_addr_equal(&group->addr, &packet->destination.addr) &&
-            (IN6_IS_ADDR_UNSPECIFIED(&group->source) ||
-             inet_addr_equal(&group->source, &packet->source.addr))) {
+    const struct inet_groups *groups = socket->groups;
+    for (uint32_t i = 0; groups && i < groups->count; i++) {
+        if (inet_addr_equal(&groups->items[i].addr, group) &&
+            (IN6_IS_ADDR_UNSPECIFIED(&groups->items[i].source) ||
+             inet_addr_equal(&groups->items[i].source, source))) {
             return true;
         }
     }
-    bool v4 = inet_is_mapped(&packet->destination.addr);
-    return !udp_is_member_locked(socket, &packet->destination.addr) &&
-           socket->inet.options[v4 ? INET_IP_MULTICAST_ALL : INET_IPV6_MULTICAST_ALL] != 0;
+    int row = inet_is_mapped(group) ? INET_IP_MULTICAST_ALL : INET_IPV6_MULTICAST_ALL;
+    return !inet_is_member_locked(socket, group) && socket->options[row] != 0;
 }
