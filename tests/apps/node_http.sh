@@ -4,7 +4,7 @@ exec 2>&1
 cat > a.js <<'END'
 const http = require('http'), net = require('net'), dgram = require('dgram');
 const server = http.createServer((q, s) => { let n = 0; q.on('data', d => n += d.length); q.on('end', () => s.end(JSON.stringify({ url: q.url, method: q.method, n }))); });
-const get = (o, body) => new Promise((ok, bad) => { const r = http.request(o, s => { let t = ''; s.on('data', d => t += d); s.on('end', () => ok([s.statusCode, t])); }); r.on('error', bad); r.end(body); });
+const get = (o, body) => new Promise((ok, bad) => { const r = http.request({ host: '127.0.0.1', ...o }, s => { let t = ''; s.on('data', d => t += d); s.on('end', () => ok([s.statusCode, t])); }); r.on('error', bad); r.end(body); });
 (async () => {
   await new Promise(ok => server.listen(0, '127.0.0.1', ok)); const port = server.address().port;
   console.log(await get({ port, path: '/one' })); console.log(await get({ port, path: '/two', method: 'POST' }, Buffer.alloc(2000000)));
