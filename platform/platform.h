@@ -12,8 +12,8 @@
  *
  * PLATFORM_DEAD (-ESRCH) from any function means that the stub is gone. space_fault_of_guest tells
  * whether its own guest did that (it attacked the stub, say): then only the guest processes of that
- * space end. Otherwise it was killed from outside, or the host ran out of memory: the sandbox cannot
- * go on and ends with a clear error.
+ * space end. Otherwise it was killed from outside, or the host ran out of memory: the sandbox
+ * cannot go on and ends with a clear error.
  */
 #pragma once
 
@@ -63,7 +63,11 @@ struct platform_event {
 enum platform_atomic { PLATFORM_ATOMIC_LOAD, PLATFORM_ATOMIC_CMPXCHG };
 
 struct platform_config {
-    int stub_image_fd; /* sealed memfd with the stub's ELF image; borrowed */
+    int stub_image_fd; /* sealed memfd with the stub's ELF image; borrowed; -1: the built-in one */
+    unsigned int ready_spaces; /* clean spaces to keep ready, if the engine can; at most 8 */
+    /* How long an interrupted guest thread may stay silent before its process is killed; 0: as the
+     * engine thinks fit. For tests. */
+    unsigned int silence_limit_ms;
 };
 
 struct vdso_info {

@@ -11,12 +11,17 @@
 #include "platform/trap/trap_internal.h"
 #include "platform/stub/stub_image.h"
 
+/* The interrupt's handler needs microseconds; on a crowded host it may have to wait for a CPU. */
+#define SILENCE_LIMIT_NS 20000000000ULL
+
 static int trap_init(const struct platform_config *config, struct platform **ret_platform)
 {
     struct platform *platform = calloc(1, sizeof *platform);
     if (platform == NULL) {
         return -ENOMEM;
     }
+    platform->silence_limit_ns =
+        config->silence_limit_ms != 0 ? config->silence_limit_ms * 1000000ULL : SILENCE_LIMIT_NS;
     int image = config->stub_image_fd >= 0 ? config->stub_image_fd : stub_image_create();
     int rc = image < 0 ? image : placement_new(&platform->placement);
     if (rc == 0) {
@@ -28,10 +33,14 @@ static int trap_init(const struct platform_config *config, struct platform **ret
     if (rc == 0) {
         rc = trap_monitor_new(&platform->monitor);
     }
+    if (rc == 0) {
+        rc = trap_pool_new(platform, config->ready_spaces, &platform->pool);
+    }
     if (image >= 0 && config->stub_image_fd < 0) {
         close(image);
     }
     if (rc != 0) {
+        trap_monitor_free(platform->monitor);
         trap_text_fini(platform);
         stub_free(platform->template_stub);
         placement_free(platform->placement);
@@ -47,6 +56,7 @@ static void trap_fini(struct platform *platform)
     if (platform == NULL) {
         return;
     }
+    trap_pool_free(platform->pool);
     trap_monitor_free(platform->monitor);
     trap_text_fini(platform);
     stub_free(platform->template_stub);
@@ -54,8 +64,8 @@ static void trap_fini(struct platform *platform)
     free(platform);
 }
 
-static int new_space(struct platform *platform, struct address_space *parent,
-                     struct address_space **ret_space)
+int trap_new_space(struct platform *platform, struct address_space *parent,
+                   struct address_space **ret_space)
 {
     struct address_space *space = calloc(1, sizeof *space);
     if (space == NULL) {
@@ -75,6 +85,7 @@ static int new_space(struct platform *platform, struct address_space *parent,
     if (rc == 0) {
         space->platform = platform;
         atomic_init(&space->guest_ticks, 0);
+        atomic_init(&space->stop_pending, 0);
         rc = trap_monitor_add_space(platform->monitor, space);
     }
     if (rc != 0) {
@@ -90,16 +101,17 @@ static int new_space(struct platform *platform, struct address_space *parent,
 
 static int trap_space_new(struct platform *platform, struct address_space **ret_space)
 {
-    return new_space(platform, NULL, ret_space);
+    *ret_space = trap_pool_take(platform->pool);
+    return *ret_space != NULL ? 0 : trap_new_space(platform, NULL, ret_space);
 }
 
 static int trap_space_fork(struct address_space *parent, struct address_space **ret_space)
 {
     trap_copy_flush(parent);
-    return new_space(parent->platform, parent, ret_space);
+    return trap_new_space(parent->platform, parent, ret_space);
 }
 
-static void trap_space_free(struct address_space *space)
+void trap_space_free(struct address_space *space)
 {
     if (space != NULL) {
         trap_monitor_remove_space(space->platform->monitor, space);

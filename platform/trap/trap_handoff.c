@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <time.h>
 
 #include "platform/host/memory.h"
 #include "platform/host/process.h"
@@ -16,9 +17,8 @@
 
 #define TURN_ROUNDS      10000 /* changes of the word without a post */
 #define COMMAND_LIMIT_NS 20000000000ULL
-/* How long an interrupted guest thread may stay silent. Its signal handler needs microseconds; on a
- * crowded host it may have to wait for a CPU. */
-#define INTERRUPT_LIMIT_NS 20000000000ULL
+#define LOOK_INTERVAL_NS 1000000000ULL /* is the guest thread still there? */
+#define LOST_WAIT_MS     50
 
 void trap_thread_lost(struct platform_thread *thread)
 {
@@ -38,19 +38,58 @@ bool trap_give_turn(struct platform_thread *thread)
     return true;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Nobody will post any more. A process that dies loses its threads one by one. */
+static int lost(struct platform_thread *thread)
+{
+    for (int i = 0; i < LOST_WAIT_MS && !stub_is_dead(thread->space->stub); i++) {
+        const struct timespec pause = {.tv_nsec = 1000000};
+        nanosleep(&pause, NULL);
+    }
+    stub_kill(thread->space->stub);
+    return PLATFORM_DEAD;
+}
+
+/*
+ * How long to sleep, in ns; 0: the guest thread was silent for too long. Never without limit: a
+ * guest can make a wake-up from trap_thread_interrupt go astray, or end its own thread.
+ */
+static uint64_t next_sleep(struct platform_thread *thread, uint64_t limit, uint64_t *deadline)
+{
+    /* An interrupted thread answers soon, or is hostile. */
+    if (limit == 0 && (atomic_load(&thread->state) & (THREAD_INTERRUPT | THREAD_STOP)) != 0) {
+        limit = thread->space->platform->silence_limit_ns;
+    }
+    if (limit == 0) {
+        return LOOK_INTERVAL_NS;
+    }
+    uint64_t now = now_ns();
+    if (*deadline == 0) {
+        *deadline = now + limit;
+    }
+    return now < *deadline ? min_of(*deadline - now, LOOK_INTERVAL_NS) : 0;
+}
+
 int trap_await_post(struct platform_thread *thread, uint64_t limit_ns)
 {
     _Atomic uint32_t *turn = &thread->mailbox->turn;
+    uint64_t deadline = 0;
     if (thread->pace.split && trap_pace_spin(thread)) {
-        return atomic_load(&thread->dead) ? PLATFORM_DEAD : 0;
+        return atomic_load(&thread->dead) ? lost(thread) : 0;
     }
     for (unsigned int rounds = 0;;) {
         uint32_t value = atomic_load_explicit(turn, memory_order_acquire);
-        if ((value & STUB_TURN_SENTRY) != 0) {
-            return atomic_load(&thread->dead) ? PLATFORM_DEAD : 0;
-        }
         if (atomic_load(&thread->dead)) {
-            return PLATFORM_DEAD;
+            return lost(thread);
+        }
+        if ((value & STUB_TURN_SENTRY) != 0) {
+            return 0;
         }
         if (++rounds > TURN_ROUNDS) {
             break;
@@ -59,12 +98,16 @@ int trap_await_post(struct platform_thread *thread, uint64_t limit_ns)
             !atomic_compare_exchange_strong(turn, &value, STUB_TURN_GUEST | STUB_TURN_WAITER)) {
             continue;
         }
-        /* An interrupted thread answers soon, or is hostile. */
-        bool interrupted = (atomic_load(&thread->state) & THREAD_INTERRUPT) != 0;
-        uint64_t limit = limit_ns == 0 && interrupted ? INTERRUPT_LIMIT_NS : limit_ns;
-        if (host_futex_wait((atomic_uint *)turn, STUB_TURN_GUEST | STUB_TURN_WAITER, limit) ==
-            -ETIMEDOUT) {
+        uint64_t sleep_ns = next_sleep(thread, limit_ns, &deadline);
+        if (sleep_ns == 0) {
             break;
+        }
+        if (host_futex_wait((atomic_uint *)turn, STUB_TURN_GUEST | STUB_TURN_WAITER, sleep_ns) ==
+            -ETIMEDOUT) {
+            rounds--;
+            if (host_tgkill(thread->space->stub->pid, thread->tid, 0) == -ESRCH) {
+                return lost(thread);
+            }
         }
     }
     stub_kill(thread->space->stub);
@@ -81,6 +124,16 @@ int trap_command(struct platform_thread *thread, uint32_t command)
     return trap_await_post(thread, COMMAND_LIMIT_NS);
 }
 
+void trap_thread_kick(struct platform_thread *thread)
+{
+    if (host_tgkill(thread->space->stub->pid, thread->tid, THREAD_INTERRUPT_SIGNAL) == -ESRCH) {
+        trap_thread_lost(thread);
+        return;
+    }
+    /* The sentry thread must now wait with a limit. */
+    host_futex_wake((atomic_uint *)&thread->mailbox->turn, 1);
+}
+
 void trap_thread_interrupt(struct platform_thread *thread)
 {
     unsigned int old = atomic_fetch_or(&thread->state, THREAD_INTERRUPT);
@@ -88,10 +141,5 @@ void trap_thread_interrupt(struct platform_thread *thread)
     if ((old & (THREAD_IN_GUEST | THREAD_INTERRUPT)) != THREAD_IN_GUEST) {
         return;
     }
-    if (host_tgkill(thread->space->stub->pid, thread->tid, THREAD_INTERRUPT_SIGNAL) == -ESRCH) {
-        trap_thread_lost(thread);
-        return;
-    }
-    /* The sentry thread must now wait with a limit. */
-    host_futex_wake((atomic_uint *)&thread->mailbox->turn, 1);
+    trap_thread_kick(thread);
 }

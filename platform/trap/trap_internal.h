@@ -22,8 +22,19 @@ struct platform {
     struct stub *template_stub;
     struct placement *placement;
     struct trap_monitor *monitor;
+    struct trap_pool *pool;
     struct patch_cache *texts;
+    /* How long an interrupted guest thread may stay silent before it is taken for hostile. */
+    uint64_t silence_limit_ns;
 };
+
+/* A parked guest thread that nobody uses. */
+struct trap_idle {
+    pid_t tid;
+    uint32_t slot;
+    struct stub_mailbox *mailbox;
+};
+#define TRAP_IDLE_MAX 4
 
 struct address_space {
     struct platform *platform;
@@ -32,15 +43,20 @@ struct address_space {
     struct trap_text *text;
     /* Time that threads of this space spent in guest mode; shares the CPU time among them. */
     atomic_ullong guest_ticks;
-    uint64_t id; /* of the monitor's event; constant */
+    uint64_t id;              /* of the monitor's event; constant */
+    atomic_uint stop_pending; /* threads in guest mode that trap_stop_begin waits for */
     /* Under the monitor's lock. */
     TAILQ_ENTRY(address_space) link;
     struct thread_list threads;
+    bool stopping;
+    struct trap_idle idle[TRAP_IDLE_MAX];
+    uint32_t idle_count;
 };
 
 /* Bits of platform_thread.state. */
 #define THREAD_IN_GUEST  1U /* between the start of thread_run and its event */
 #define THREAD_INTERRUPT 2U /* thread_interrupt was called and not reported yet */
+#define THREAD_STOP      4U /* the text of the space changes: stay out of guest mode */
 
 /* The signal that makes a running guest thread post STUB_EVENT_INTERRUPTED. */
 #define THREAD_INTERRUPT_SIGNAL SIGURG
@@ -86,8 +102,12 @@ struct platform_thread {
     bool gs_taken;       /* the guest has a gs base of its own */
     /* The instruction address as the stub posted it and as it was reported. */
     guest_addr posted_rip, shown_rip;
+    unsigned int posted_generation; /* of the text, then */
+    /* The same of the last resume. */
+    guest_addr resumed_rip, resumed_shown;
     struct trap_place places[64];
     uint32_t traps; /* calls that came by signal */
+    bool promote;   /* they are so many that their text is to be looked at */
     atomic_ullong guest_ticks;
     uint64_t user_ns, system_ns; /* last reported: they never decrease */
     struct placement_pair pair;
@@ -97,6 +117,8 @@ struct platform_thread {
 
 /* trap_thread.c */
 int trap_thread_new(struct address_space *space, struct platform_thread **ret_thread) must_check;
+/* Starts a thread for later. */
+int trap_thread_prepare(struct address_space *space) must_check;
 void trap_thread_free(struct platform_thread *thread);
 ssize_t trap_thread_get_xstate(struct platform_thread *thread, void *buffer,
                                size_t size) must_check;
@@ -163,13 +185,28 @@ void trap_text_show(struct address_space *space, guest_addr addr, void *buffer, 
 /* An instruction address in terms of the file's text, and the other way round. */
 guest_addr trap_text_locate(struct address_space *space, guest_addr rip);
 guest_addr trap_text_enter(struct address_space *space, guest_addr rip);
+/* Changes with the table: what was located before may lie elsewhere now. */
+unsigned int trap_text_generation(struct address_space *space);
+/* Files are mapped as they are from now on. */
+bool trap_text_is_off(struct address_space *space);
 /* trap_text_locate with a memory: for every call. */
 guest_addr trap_text_locate_call(struct platform_thread *thread, guest_addr rip);
 /* Calls at rip have trapped often: rewrites that text if it can be. */
 void trap_text_promote(struct address_space *space, guest_addr rip);
 
+/*
+ * trap_stop.c: instructions that a thread may be at are changed only while no thread of the space
+ * is in guest mode. begin waits until none is; space->change is held until after end.
+ */
+void trap_stop_begin(struct address_space *space);
+void trap_stop_end(struct address_space *space);
+/* A thread that was to stop has left guest mode. */
+void trap_stop_reached(struct address_space *space);
+
 /* trap_handoff.c: the turn. */
 void trap_thread_interrupt(struct platform_thread *thread);
+/* Sends the signal that ends the thread's stay in guest mode. */
+void trap_thread_kick(struct platform_thread *thread);
 /* Gives the turn to the guest side, whose mailbox is filled in. True when it had to be woken. */
 bool trap_give_turn(struct platform_thread *thread);
 /* Waits until the guest side posts: 0, or PLATFORM_DEAD. With limit_ns other than 0 a guest thread
@@ -186,7 +223,28 @@ void trap_monitor_free(struct trap_monitor *monitor);
 int trap_monitor_add_space(struct trap_monitor *monitor, struct address_space *space) must_check;
 void trap_monitor_remove_space(struct trap_monitor *monitor, struct address_space *space);
 void trap_monitor_add_thread(struct trap_monitor *monitor, struct platform_thread *thread);
-void trap_monitor_remove_thread(struct trap_monitor *monitor, struct platform_thread *thread);
+/* Sets or clears THREAD_STOP of all threads of the space, present and future; the former also
+ * interrupts those in guest mode and counts them in stop_pending. */
+void trap_monitor_stop_threads(struct trap_monitor *monitor, struct address_space *space,
+                               bool stop);
+/* With keep, the parked thread is kept for the next user if there is room: then true. */
+bool trap_monitor_remove_thread(struct trap_monitor *monitor, struct platform_thread *thread,
+                                bool keep);
+/* Takes a thread that was kept. */
+bool trap_monitor_take_idle(struct trap_monitor *monitor, struct address_space *space,
+                            struct trap_idle *ret_idle);
+
+/* trap.c */
+int trap_new_space(struct platform *platform, struct address_space *parent,
+                   struct address_space **ret_space) must_check;
+void trap_space_free(struct address_space *space);
+
+/* trap_pool.c: clean spaces, each with a parked thread, made ahead of time by a thread of its own:
+ * what execve needs. take gives NULL when there is none. */
+int trap_pool_new(struct platform *platform, unsigned int size,
+                  struct trap_pool **ret_pool) must_check;
+void trap_pool_free(struct trap_pool *pool);
+struct address_space *trap_pool_take(struct trap_pool *pool);
 
 /* trap_probe.c */
 int trap_probe(char *reason, size_t reason_size) must_check;

@@ -142,6 +142,9 @@ void trap_monitor_add_thread(struct trap_monitor *monitor, struct platform_threa
 {
     mutex_lock(&monitor->lock);
     TAILQ_INSERT_TAIL(&thread->space->threads, thread, link);
+    if (thread->space->stopping) {
+        atomic_fetch_or(&thread->state, THREAD_STOP);
+    }
     bool dead = atomic_load(&thread->space->stub->dead);
     mutex_unlock(&monitor->lock);
     if (dead) {
@@ -149,9 +152,50 @@ void trap_monitor_add_thread(struct trap_monitor *monitor, struct platform_threa
     }
 }
 
-void trap_monitor_remove_thread(struct trap_monitor *monitor, struct platform_thread *thread)
+bool trap_monitor_remove_thread(struct trap_monitor *monitor, struct platform_thread *thread,
+                                bool keep)
+{
+    struct address_space *space = thread->space;
+    mutex_lock(&monitor->lock);
+    TAILQ_REMOVE(&space->threads, thread, link);
+    bool kept = keep && space->idle_count < TRAP_IDLE_MAX;
+    if (kept) {
+        space->idle[space->idle_count++] = (struct trap_idle){
+            .tid = thread->tid, .slot = thread->slot, .mailbox = thread->mailbox};
+    }
+    mutex_unlock(&monitor->lock);
+    return kept;
+}
+
+bool trap_monitor_take_idle(struct trap_monitor *monitor, struct address_space *space,
+                            struct trap_idle *ret_idle)
 {
     mutex_lock(&monitor->lock);
-    TAILQ_REMOVE(&thread->space->threads, thread, link);
+    bool found = space->idle_count != 0;
+    if (found) {
+        *ret_idle = space->idle[--space->idle_count];
+    }
+    mutex_unlock(&monitor->lock);
+    return found;
+}
+
+void trap_monitor_stop_threads(struct trap_monitor *monitor, struct address_space *space, bool stop)
+{
+    struct platform_thread *thread;
+    mutex_lock(&monitor->lock);
+    space->stopping = stop;
+    TAILQ_FOREACH (thread, &space->threads, link) {
+        if (!stop) {
+            atomic_fetch_and(&thread->state, ~THREAD_STOP);
+            continue;
+        }
+        /* Counted before the bit is seen, so that the count is never too low. */
+        atomic_fetch_add(&space->stop_pending, 1);
+        if ((atomic_fetch_or(&thread->state, THREAD_STOP) & THREAD_IN_GUEST) == 0) {
+            atomic_fetch_sub(&space->stop_pending, 1);
+        } else {
+            trap_thread_kick(thread);
+        }
+    }
     mutex_unlock(&monitor->lock);
 }

@@ -19,6 +19,13 @@ static uint64_t clean_eflags(uint64_t eflags)
     return (eflags & ARCH_USER_EFLAGS) | 0x202;
 }
 
+/* DIFFERS: bases beyond user memory, which the guest can load with its own instructions, do not
+ * outlive the next event. */
+static uint64_t clean_base(uint64_t base)
+{
+    return base < HOST_USER_END ? base : 0;
+}
+
 /* Registers that a return from a system call leaves: rcx has rip, r11 the flags. Others need the
  * long way, as does a flag that would stop the stub's own last instructions. */
 static bool is_plain_return(const struct arch_regs *regs, uint64_t eflags)
@@ -41,13 +48,16 @@ static void fill_mailbox(struct platform_thread *thread, const struct arch_regs 
 {
     struct stub_mailbox *mailbox = thread->mailbox;
     struct arch_regs wanted = *regs;
+    thread->resumed_shown = wanted.rip;
     wanted.eflags = clean_eflags(wanted.eflags);
-    if (wanted.rip == thread->shown_rip) {
+    if (wanted.rip == thread->shown_rip &&
+        thread->posted_generation == trap_text_generation(thread->space)) {
         wanted.rip = thread->posted_rip;
         wanted.rcx = wanted.rcx == thread->shown_rip ? wanted.rip : wanted.rcx;
     } else {
         wanted.rip = trap_text_enter(thread->space, wanted.rip);
     }
+    thread->resumed_rip = wanted.rip;
     uint32_t order = STUB_COMMAND_RESUME | trap_copy_end(thread) << STUB_RESUME_COPIES_SHIFT;
     if (!is_plain_return(&wanted, wanted.eflags)) {
         order |= STUB_RESUME_FULL;
@@ -108,21 +118,29 @@ static void read_registers(struct platform_thread *thread, struct arch_regs *reg
         .eflags = clean_eflags(mailbox->eflags),
         .rsp = mailbox->rsp,
         .ss = ARCH_USER_DS,
-        .fs_base = mailbox->fs_base,
+        .fs_base = clean_base(mailbox->fs_base),
         .gs_base = regs->gs_base,
     };
     if (mailbox->gs_taken != 0) {
         thread->gs_taken = true;
-        regs->gs_base = mailbox->gs_base;
+        regs->gs_base = clean_base(mailbox->gs_base);
     }
+}
+
+/* Where the thread stopped: in the stub's terms, then in those of the file's text. */
+static void read_place(struct platform_thread *thread, struct arch_regs *regs, bool call)
+{
+    thread->posted_generation = trap_text_generation(thread->space);
+    thread->posted_rip = regs->rip;
+    regs->rip = call ? trap_text_locate_call(thread, regs->rip)
+                     : trap_text_locate(thread->space, regs->rip);
+    thread->shown_rip = regs->rip;
 }
 
 static void read_syscall(struct platform_thread *thread, struct arch_regs *regs)
 {
     uint32_t arch = ((volatile struct stub_mailbox *)thread->mailbox)->call_arch;
-    thread->posted_rip = regs->rip;
-    regs->rip = trap_text_locate_call(thread, regs->rip);
-    thread->shown_rip = regs->rip;
+    read_place(thread, regs, true);
     if (arch == 0) {
         /* What the CPU leaves in them. */
         regs->rcx = regs->rip;
@@ -131,8 +149,9 @@ static void read_syscall(struct platform_thread *thread, struct arch_regs *regs)
         /* DIFFERS: 32-bit calls do not exist here; the guest gets ENOSYS for a number without a
          * call. */
         regs->rax = UINT64_MAX;
-    } else if (++thread->traps % PROMOTE_AFTER == 0) {
-        trap_text_promote(thread->space, regs->rip);
+    } else {
+        thread->traps++;
+        thread->promote = thread->traps % PROMOTE_AFTER == 0;
     }
     regs->orig_rax = regs->rax;
     trap_copy_begin(thread, regs->rax);
@@ -173,9 +192,7 @@ static int read_post(struct platform_thread *thread, struct arch_regs *regs,
         ret_event->kind = PLATFORM_EVENT_SYSCALL;
         return 0;
     }
-    thread->posted_rip = regs->rip;
-    regs->rip = trap_text_locate(thread->space, regs->rip);
-    thread->shown_rip = regs->rip;
+    read_place(thread, regs, false);
     if (event == STUB_EVENT_FAULT && read_fault(thread, &ret_event->fault)) {
         ret_event->kind = PLATFORM_EVENT_FAULT;
         return 0;
@@ -189,28 +206,33 @@ static int read_post(struct platform_thread *thread, struct arch_regs *regs,
     return PLATFORM_DEAD;
 }
 
-int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
-                    struct platform_event *ret_event)
+/*
+ * Enters guest mode. False: an interrupt came first. While the text of the space changes, threads
+ * wait here.
+ */
+static bool enter_guest(struct platform_thread *thread)
 {
-    struct placement *placement = thread->space->platform->placement;
-    if (atomic_load(&thread->dead)) {
-        return PLATFORM_DEAD;
-    }
-    if (regs->fs_base >= HOST_USER_END || regs->gs_base >= HOST_USER_END) {
-        return -EINVAL;
-    }
-    if (regs->gs_base != 0 && !thread->gs_taken) {
-        /* Rewritten sites find the area by the gs base, which the guest now needs for itself. */
-        mutex_lock(&thread->space->change);
-        int rc = trap_text_restore_all(thread->space);
-        mutex_unlock(&thread->space->change);
-        if (rc != 0) {
-            return rc;
+    for (;;) {
+        unsigned int state = atomic_load(&thread->state);
+        if ((state & THREAD_INTERRUPT) != 0) {
+            atomic_fetch_and(&thread->state, ~THREAD_INTERRUPT);
+            return false;
+        }
+        if ((state & THREAD_STOP) != 0) {
+            mutex_lock(&thread->space->change);
+            mutex_unlock(&thread->space->change);
+        } else if (atomic_compare_exchange_weak(&thread->state, &state, state | THREAD_IN_GUEST)) {
+            return true;
         }
     }
-    unsigned int old = atomic_fetch_or(&thread->state, THREAD_IN_GUEST);
-    if ((old & THREAD_INTERRUPT) != 0) {
-        atomic_fetch_and(&thread->state, ~(THREAD_INTERRUPT | THREAD_IN_GUEST));
+}
+
+/* One stay in guest code and what ended it, up to where that was: until then the text stays. */
+static int run_guest(struct platform_thread *thread, struct arch_regs *regs,
+                     struct platform_event *ret_event)
+{
+    struct placement *placement = thread->space->platform->placement;
+    if (!enter_guest(thread)) {
         ret_event->kind = PLATFORM_EVENT_INTERRUPTED;
         return 0;
     }
@@ -222,9 +244,52 @@ int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
     int rc = trap_await_post(thread, 0);
     trap_pace_after(thread, start, asleep);
     placement_leave(placement, &thread->pair);
-    atomic_fetch_and(&thread->state, ~THREAD_IN_GUEST);
+    if (rc == 0) {
+        rc = read_post(thread, regs, ret_event);
+    }
+    if ((atomic_fetch_and(&thread->state, ~THREAD_IN_GUEST) & THREAD_STOP) != 0) {
+        trap_stop_reached(thread->space);
+    }
     uint64_t spent = thread->pace.posted - start;
     atomic_fetch_add_explicit(&thread->guest_ticks, spent, memory_order_relaxed);
     atomic_fetch_add_explicit(&thread->space->guest_ticks, spent, memory_order_relaxed);
-    return rc != 0 ? rc : read_post(thread, regs, ret_event);
+    return rc;
+}
+
+/* The guest single-steps itself, and what it has just stepped over is a jump of a rewritten site:
+ * it is where it was. */
+static bool is_inner_step(const struct platform_thread *thread, const struct platform_event *event)
+{
+    return event->kind == PLATFORM_EVENT_FAULT && event->fault.signo == SIGTRAP &&
+           event->fault.code == TRAP_TRACE && thread->shown_rip == thread->resumed_shown &&
+           thread->posted_rip != thread->resumed_rip;
+}
+
+int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
+                    struct platform_event *ret_event)
+{
+    int rc;
+    if (atomic_load(&thread->dead)) {
+        return PLATFORM_DEAD;
+    }
+    if (regs->fs_base >= HOST_USER_END || regs->gs_base >= HOST_USER_END) {
+        return -EINVAL;
+    }
+    if (regs->gs_base != 0 && !trap_text_is_off(thread->space)) {
+        /* Rewritten sites find the area by the gs base, which the guest now needs for itself. */
+        mutex_lock(&thread->space->change);
+        rc = trap_text_restore_all(thread->space);
+        mutex_unlock(&thread->space->change);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    do {
+        rc = run_guest(thread, regs, ret_event);
+    } while (rc == 0 && is_inner_step(thread, ret_event));
+    if (thread->promote) {
+        thread->promote = false;
+        trap_text_promote(thread->space, regs->rip);
+    }
+    return rc;
 }

@@ -427,6 +427,7 @@ static int withdraw(struct address_space *space, guest_addr addr, uint64_t lengt
     struct trap_text *text = space->text;
     const guest_addr end = addr + length;
     struct text_range range;
+    bool stopped = false;
     int rc = 0;
     if (!may_hit(text, addr, end)) {
         return 0;
@@ -435,8 +436,12 @@ static int withdraw(struct address_space *space, guest_addr addr, uint64_t lengt
         guest_addr start = max_of(range.start, addr);
         guest_addr stop = min_of(range.end, end);
         at = range.end;
-        bool part = start != range.start || stop != range.end;
-        if (part && divides(&range, start, stop)) {
+        bool divided = (start != range.start || stop != range.end) && divides(&range, start, stop);
+        if (!stopped && range.image != NULL && (divided || restore)) {
+            trap_stop_begin(space);
+            stopped = true;
+        }
+        if (divided) {
             rc = restore_range(space, &range, range.start, range.end);
             if (rc == 0) {
                 rc = forget(space, range.start, range.end);
@@ -446,7 +451,11 @@ static int withdraw(struct address_space *space, guest_addr addr, uint64_t lengt
         }
         range_unref(&range);
     }
-    return rc != 0 ? rc : forget(space, addr, end);
+    rc = rc != 0 ? rc : forget(space, addr, end);
+    if (stopped) {
+        trap_stop_end(space);
+    }
+    return rc;
 }
 
 int trap_text_clear(struct address_space *space, guest_addr addr, uint64_t length)
@@ -536,6 +545,16 @@ guest_addr trap_text_enter(struct address_space *space, guest_addr rip)
     return real;
 }
 
+unsigned int trap_text_generation(struct address_space *space)
+{
+    return atomic_load(&space->text->generation);
+}
+
+bool trap_text_is_off(struct address_space *space)
+{
+    return atomic_load_explicit(&space->text->off, memory_order_relaxed);
+}
+
 guest_addr trap_text_locate_call(struct platform_thread *thread, guest_addr rip)
 {
     unsigned int generation = atomic_load(&thread->space->text->generation);
@@ -561,6 +580,7 @@ void trap_text_promote(struct address_space *space, guest_addr rip)
         bool whole = range.file != NULL && range.end - range.start == range.file->key.length;
         int rc = whole ? build_image(space->platform, range.file, &image) : -EINVAL;
         if (rc == 0 && patch_image_fd(image) >= 0) {
+            trap_stop_begin(space);
             rc = stub_map(space->stub, range.start, range.end - range.start, range.prot,
                           MAP_PRIVATE, patch_image_fd(image), 0);
             const struct text_range patched = {
@@ -569,6 +589,7 @@ void trap_text_promote(struct address_space *space, guest_addr rip)
                 add_range(space, &patched) == 0) {
                 image = NULL;
             }
+            trap_stop_end(space);
         } else if (rc == 0) {
             ignore_result(forget(space, range.start, range.end)); /* nothing to rewrite */
         }

@@ -17,33 +17,89 @@
 #define MXCSR_OFFSET   24
 #define HEADER_OFFSET  512
 
-int trap_thread_new(struct address_space *space, struct platform_thread **ret_thread)
+static struct platform_thread *alloc_thread(struct address_space *space)
 {
     struct platform_thread *thread = calloc(1, sizeof *thread);
-    if (thread == NULL) {
-        return -ENOMEM;
+    if (thread != NULL) {
+        thread->space = space;
+        atomic_init(&thread->state, 0);
+        atomic_init(&thread->dead, false);
+        atomic_init(&thread->guest_ticks, 0);
+        trap_pace_init(&thread->pace);
     }
-    thread->space = space;
-    atomic_init(&thread->state, 0);
-    atomic_init(&thread->dead, false);
-    atomic_init(&thread->guest_ticks, 0);
-    trap_pace_init(&thread->pace);
+    return thread;
+}
+
+/* A new host thread, parked. */
+static int start_thread(struct platform_thread *thread)
+{
+    struct address_space *space = thread->space;
     int rc = stub_new_guest_thread(space->stub, &thread->tid, &thread->slot, &thread->mailbox);
     if (rc != 0) {
-        free(thread);
         return rc;
     }
     trap_monitor_add_thread(space->platform->monitor, thread);
-    placement_add(space->platform->placement, &thread->pair, thread->tid);
     rc = trap_await_post(thread, START_LIMIT_NS);
     if (rc != 0) {
-        trap_thread_free(thread);
-        return rc;
+        ignore_result(trap_monitor_remove_thread(space->platform->monitor, thread, false));
     }
+    return rc;
+}
+
+/* Makes a parked thread that had another user before as good as new. */
+static void reuse_thread(struct platform_thread *thread, const struct trap_idle *idle)
+{
+    const uint32_t mxcsr = 0x1f80;
+    struct stub_mailbox *mailbox = idle->mailbox;
+    thread->tid = idle->tid;
+    thread->slot = idle->slot;
+    thread->mailbox = mailbox;
+    mailbox->gs_taken = 0;
+    mailbox->spin = 0;
+    /* XSTATE_BV zero: every component gets its initial value. */
+    char *area = (char *)mailbox + STUB_AREA_XSTATE;
+    memset(area, 0, arch_xstate_size());
+    memcpy(area + MXCSR_OFFSET, &mxcsr, sizeof mxcsr);
+    thread->xstate_pending = true;
+    trap_monitor_add_thread(thread->space->platform->monitor, thread);
+}
+
+int trap_thread_new(struct address_space *space, struct platform_thread **ret_thread)
+{
+    struct trap_idle idle;
+    struct platform_thread *thread = alloc_thread(space);
+    if (thread == NULL) {
+        return -ENOMEM;
+    }
+    if (trap_monitor_take_idle(space->platform->monitor, space, &idle)) {
+        reuse_thread(thread, &idle);
+    } else {
+        int rc = start_thread(thread);
+        if (rc != 0) {
+            free(thread);
+            return rc;
+        }
+    }
+    placement_add(space->platform->placement, &thread->pair, thread->tid);
     *ret_thread = thread;
     return 0;
 }
 
+int trap_thread_prepare(struct address_space *space)
+{
+    struct platform_thread *thread = alloc_thread(space);
+    if (thread == NULL) {
+        return -ENOMEM;
+    }
+    int rc = start_thread(thread);
+    if (rc == 0) {
+        ignore_result(trap_monitor_remove_thread(space->platform->monitor, thread, true));
+    }
+    free(thread);
+    return rc;
+}
+
+/* The host thread stays parked for the next user, or ends with its process. */
 void trap_thread_free(struct platform_thread *thread)
 {
     if (thread == NULL) {
@@ -53,10 +109,14 @@ void trap_thread_free(struct platform_thread *thread)
     trap_copy_flush(space);
     ignore_result(trap_copy_end(thread));
     placement_remove(space->platform->placement, &thread->pair);
-    bool left = !atomic_load(&thread->dead) && trap_command(thread, STUB_COMMAND_EXIT) == 0;
-    trap_monitor_remove_thread(space->platform->monitor, thread);
-    if (left) {
-        stub_release_area(space->stub, thread->slot);
+    bool parked = !atomic_load(&thread->dead);
+    if (!trap_monitor_remove_thread(space->platform->monitor, thread, parked) && parked) {
+        trap_monitor_add_thread(space->platform->monitor, thread);
+        bool left = trap_command(thread, STUB_COMMAND_EXIT) == 0;
+        ignore_result(trap_monitor_remove_thread(space->platform->monitor, thread, false));
+        if (left) {
+            stub_release_area(space->stub, thread->slot);
+        }
     }
     free(thread);
 }

@@ -135,7 +135,7 @@ static int start_platform(const struct sentry_config *config, char *text, size_t
         snprintf(text, size, "platform %s does not work here: %s", ops->name, reason);
         return result;
     }
-    struct platform_config platform_config = {.stub_image_fd = -1};
+    struct platform_config platform_config = {.stub_image_fd = -1, .ready_spaces = 2};
     result = ops->init(&platform_config, &kernel.platform);
     if (result != 0) {
         snprintf(text, size, "platform %s: cannot start: %s", ops->name, strerror(-result));
