@@ -39,11 +39,12 @@ bool stub_is_dead(struct stub *stub)
 
 void stub_kill(struct stub *stub)
 {
+    /* A dead process may have been reaped, and its pid be another's. */
     if (!stub_is_dead(stub)) {
         atomic_store(&stub->broken, true);
+        atomic_store(&stub->dead, true);
+        ignore_result(host_kill(stub->pid, SIGKILL));
     }
-    atomic_store(&stub->dead, true);
-    ignore_result(host_kill(stub->pid, SIGKILL));
 }
 
 /*

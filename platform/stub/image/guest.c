@@ -126,6 +126,7 @@ static const struct hints hints[CALLS] = {
 void guest_wait(_Atomic uint32_t *word, uint32_t value);
 void guest_wake(_Atomic uint32_t *word);
 _Noreturn void guest_exit(_Atomic uint32_t *word);
+extern const char entry_stored[];
 _Noreturn void guest_return(struct stub_mailbox *mailbox);
 _Noreturn void guest_load(struct stub_mailbox *mailbox, const struct load_frame *frame,
                           uint64_t gs_base);
@@ -375,6 +376,16 @@ static _Noreturn void load_registers(struct stub_mailbox *mailbox)
     guest_load(mailbox, &frame, mailbox->gs_taken ? regs->gs_base : (uint64_t)mailbox);
 }
 
+/* What a return from a system call leaves in rcx and r11: the sentry leaves it to the short way
+ * back, and whoever cannot take that needs it in the mailbox. */
+static void complete_return(struct stub_mailbox *mailbox, uint32_t order)
+{
+    if ((order & STUB_RESUME_FULL) == 0) {
+        mailbox->rcx = mailbox->rip;
+        mailbox->r11 = mailbox->eflags;
+    }
+}
+
 static _Noreturn void resume(struct stub_mailbox *mailbox, uint32_t flags)
 {
     uint32_t copies = flags >> STUB_RESUME_COPIES_SHIFT;
@@ -392,6 +403,7 @@ static _Noreturn void resume(struct stub_mailbox *mailbox, uint32_t flags)
                          : "r"(mailbox->fs_base));
     }
     if ((flags & STUB_RESUME_FULL) != 0 || mailbox->gs_taken != 0) {
+        complete_return(mailbox, flags);
         load_registers(mailbox);
     }
     guest_return(mailbox);
@@ -444,6 +456,7 @@ void guest_call(struct stub_mailbox *mailbox)
 
 void guest_interrupted(struct stub_mailbox *mailbox)
 {
+    complete_return(mailbox, mailbox->order);
     serve(mailbox, STUB_EVENT_INTERRUPTED);
 }
 
@@ -517,6 +530,19 @@ static _Noreturn void return_from_signal(struct stub_mailbox *mailbox,
     __builtin_unreachable();
 }
 
+/*
+ * A rewritten call site could not be entered: the guest single-steps itself and has arrived at the
+ * entry, or the area is not at the gs base. The registers are still those of the call.
+ */
+static _Noreturn void call_by_signal(struct stub_mailbox *mailbox, struct signal_context *context)
+{
+    context->rip = context->rcx;
+    store_registers(mailbox, context);
+    mailbox->call_arch = 0;
+    load_xstate(context->fpstate);
+    guest_restart(mailbox, serve_event, STUB_EVENT_SYSCALL);
+}
+
 static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
                                      const struct signal_info *info, struct signal_context *context)
 {
@@ -533,9 +559,15 @@ static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
                 return_from_signal(mailbox, context);
             }
         }
+        if (context->rip - STUB_AT_ENTRY < (uint32_t)(uintptr_t)entry_stored - STUB_AT_ENTRY) {
+            call_by_signal(mailbox, context);
+        }
         break;
     case SIGTRAP_:
-        /* The guest single-steps itself and came in with the flag set: it gets it back later. */
+        if ((context->eflags & EFLAGS_TF) != 0 && context->rip == STUB_AT_ENTRY) {
+            call_by_signal(mailbox, context);
+        }
+        /* The guest jumped in here with the flag set. */
         if ((context->eflags & EFLAGS_TF) != 0 && !leaving) {
             context->eflags &= ~EFLAGS_TF;
             return_from_signal(mailbox, context);
@@ -547,13 +579,16 @@ static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
             return_from_signal(mailbox, context);
         }
         /* The mailbox still holds all that was to be loaded. */
+        complete_return(mailbox, mailbox->order);
         load_xstate(context->fpstate);
         guest_restart(mailbox, serve_event, STUB_EVENT_INTERRUPTED);
     default:
         return_from_signal(mailbox, context);
     }
     /* Registers that the CPU refuses, when leaving; else the guest jumped in here. */
-    if (!leaving) {
+    if (leaving) {
+        complete_return(mailbox, mailbox->order);
+    } else {
         store_registers(mailbox, context);
     }
     mailbox->signo = signo;

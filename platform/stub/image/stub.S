@@ -291,6 +291,8 @@ guest_exit:
 entry:
     mov %rdi, %gs:MAILBOX_RDI
     mov %rcx, %gs:MAILBOX_RIP
+    .globl entry_stored
+entry_stored:
     mov %rsp, %rdi                  /* no flag is changed before they are stored */
     rdgsbase %rcx
     lea STUB_AREA_SIZE(%rcx), %rsp
