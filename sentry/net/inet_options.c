@@ -217,6 +217,9 @@ static int rule_apply(const struct inet_socket *socket, const struct inet_option
     case RULE_REFUSED:
         return -EINVAL;
     case RULE_ADMIN:
+        if (row->level == IPPROTO_TCP && *value > 0) {
+            return -EPERM; /* DIFFERS: repair is refused to everybody */
+        }
         if (!capable(CAP_NET_ADMIN) && !(row->level != IPPROTO_TCP && capable(CAP_NET_RAW))) {
             return -EPERM;
         }
