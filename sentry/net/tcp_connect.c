@@ -145,7 +145,8 @@ static void join_locked(struct tcp_socket *client, struct tcp_socket *listener,
         inet->base.options.send_buffer = TCP_SEND_CONNECTED;
     }
     if (!client->inet.base.options.send_buffer_set) {
-        client->inet.base.options.send_buffer = TCP_SEND_CONNECTED;
+        __atomic_store_n(&client->inet.base.options.send_buffer, TCP_SEND_CONNECTED,
+                         __ATOMIC_RELAXED); /* read without the lock by has_room */
     }
     inet_port_adopt(inet);
     TAILQ_INSERT_TAIL(&listener->embryos, embryo, embryo_link);
