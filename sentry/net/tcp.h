@@ -88,7 +88,7 @@ static inline struct tcp_socket *tcp_of(struct socket *socket)
 }
 
 #define TCP_WAKE_ALL                                                                               \
-    (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM | EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
+    (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM | EPOLLRDHUP | EPOLLHUP | EPOLLERR)
 
 /* tcp.c */
 int tcp_socket_create(int domain, struct socket **ret_socket) must_check;

@@ -156,3 +156,17 @@ TEST_CASE(owner_ioctls)
     CHECK_OK(ioctl(pair.server, 0x8903 /* FIOGETOWN */, &got));
     CHECK_EQ(got, 0);
 }
+
+TEST_CASE(no_sigurg_without_urgent_data)
+{
+    char buffer[8];
+    struct net_pair pair = net_pair_of(AF_INET);
+    guest_handle(SIGURG, on_signal, 0);
+    CHECK_OK(fcntl(pair.server, F_SETOWN, getpid()));
+    CHECK_EQ(send(pair.client, "x", 1, 0), 1);
+    CHECK_EQ(read(pair.server, buffer, 8), 1);
+    close(pair.client);
+    CHECK_EQ(read(pair.server, buffer, 8), 0);
+    guest_sleep_ms(50);
+    CHECK_EQ(got_signal, 0);
+}
