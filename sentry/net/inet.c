@@ -163,14 +163,17 @@ static int create(int domain, int type, int protocol, struct socket **ret_socket
         return tcp_socket_create(domain, ret_socket);
     case SOCK_DGRAM:
         if (protocol == (domain == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
-            return -EACCES; /* Linux: net.ipv4.ping_group_range is empty */
+            return icmp_socket_create(domain, SOCK_DGRAM, ret_socket);
         }
         if (protocol != 0 && protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE) {
             return -EPROTONOSUPPORT;
         }
         return udp_socket_create(domain, protocol == 0 ? IPPROTO_UDP : protocol, ret_socket);
     case SOCK_RAW:
-        /* DIFFERS: CAP_NET_RAW does not help; there is nothing to send through. */
+        if (protocol == (domain == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
+            return icmp_socket_create(domain, SOCK_RAW, ret_socket);
+        }
+        /* DIFFERS: CAP_NET_RAW does not help: there are no packets but ICMP's. */
         return protocol == 0 ? -EPROTONOSUPPORT : -EPERM;
     default:
         return -ESOCKTNOSUPPORT;

@@ -56,15 +56,23 @@ static void packets_free(struct udp_packet_list *packets)
 
 /* --- life --- */
 
-int udp_socket_create(int domain, int protocol, struct socket **ret_socket)
+struct udp_socket *udp_socket_new(const struct socket_ops *ops, int domain, int type, int protocol)
 {
     struct udp_socket *socket = calloc(1, sizeof(*socket));
+    if (socket) {
+        inet_socket_init(&socket->inet, ops, domain, type, protocol);
+        TAILQ_INIT(&socket->packets);
+        TAILQ_INIT(&socket->errors);
+    }
+    return socket;
+}
+
+int udp_socket_create(int domain, int protocol, struct socket **ret_socket)
+{
+    struct udp_socket *socket = udp_socket_new(&udp_socket_ops, domain, SOCK_DGRAM, protocol);
     if (!socket) {
         return -ENOMEM;
     }
-    inet_socket_init(&socket->inet, &udp_socket_ops, domain, SOCK_DGRAM, protocol);
-    TAILQ_INIT(&socket->packets);
-    TAILQ_INIT(&socket->errors);
     *ret_socket = &socket->inet.base;
     return 0;
 }
@@ -80,7 +88,7 @@ void udp_free(struct inet_socket *inet)
     free(socket);
 }
 
-static void udp_release(struct socket *base)
+void udp_release(struct socket *base)
 {
     struct udp_socket *socket = udp_of(base);
     struct udp_packet_list packets = TAILQ_HEAD_INITIALIZER(packets);
@@ -159,14 +167,14 @@ static int udp_connect(struct socket *base, const struct socket_address *name, u
     return result;
 }
 
-static int udp_listen(struct socket *base, int backlog)
+int udp_listen(struct socket *base, int backlog)
 {
     (void)base;
     (void)backlog;
     return -EOPNOTSUPP;
 }
 
-static int udp_accept(struct socket *base, struct socket **ret_socket)
+int udp_accept(struct socket *base, struct socket **ret_socket)
 {
     (void)base;
     (void)ret_socket;
@@ -174,7 +182,7 @@ static int udp_accept(struct socket *base, struct socket **ret_socket)
 }
 
 /* Linux: without a peer ENOTCONN, yet the bits are set. */
-static int udp_shutdown(struct socket *base, int how)
+int udp_shutdown(struct socket *base, int how)
 {
     struct inet_socket *inet = inet_of(base);
     mutex_lock(&base->lock);
@@ -189,7 +197,7 @@ static int udp_shutdown(struct socket *base, int how)
 
 /* --- readiness, ioctl, options --- */
 
-static uint32_t udp_poll(struct socket *base)
+uint32_t udp_poll(struct socket *base)
 {
     struct udp_socket *socket = udp_of(base);
     uint32_t mask = EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
@@ -212,7 +220,7 @@ static uint32_t udp_poll(struct socket *base)
     return mask;
 }
 
-static long udp_ioctl(struct socket *base, unsigned command, uint64_t argument)
+long udp_ioctl(struct socket *base, unsigned command, uint64_t argument)
 {
     struct udp_socket *socket = udp_of(base);
     int answer = 0;
@@ -228,7 +236,7 @@ static long udp_ioctl(struct socket *base, unsigned command, uint64_t argument)
     return socket_put_user(argument, &answer, sizeof(answer));
 }
 
-static bool udp_is_listening(struct socket *base)
+bool udp_is_listening(struct socket *base)
 {
     (void)base;
     return false;

@@ -47,6 +47,7 @@ struct udp_socket {
     uint32_t drops;
     struct udp_packet *corked;
     uint32_t corked_room;
+    uint32_t icmp_filter[8]; /* types that a raw ICMP socket does not want */
 };
 
 static inline struct udp_socket *udp_of(struct socket *socket)
@@ -65,13 +66,29 @@ struct udp_control {
 /* udp.c */
 /* UDP, or UDP-Lite, which differs only in its options: nothing is damaged on the way here. */
 int udp_socket_create(int domain, int protocol, struct socket **ret_socket) must_check;
+/* The common part of sockets with a queue of datagrams. NULL: no memory. */
+struct udp_socket *udp_socket_new(const struct socket_ops *ops, int domain, int type,
+                                  int protocol) must_check;
 void udp_free(struct inet_socket *socket);
+int udp_listen(struct socket *base, int backlog) must_check;
+int udp_accept(struct socket *base, struct socket **ret_socket) must_check;
+int udp_shutdown(struct socket *base, int how) must_check;
+uint32_t udp_poll(struct socket *base);
+long udp_ioctl(struct socket *base, unsigned command, uint64_t argument) must_check;
+bool udp_is_listening(struct socket *base);
+void udp_release(struct socket *base);
 struct udp_packet *udp_packet_new(uint32_t length) must_check;
 void udp_packet_free(struct udp_packet *packet);
+
+/* icmp.c: echo sockets (SOCK_DGRAM) and raw ICMP sockets. -EACCES, -EPERM. */
+int icmp_socket_create(int domain, int type, struct socket **ret_socket) must_check;
+extern atomic_uint icmp_group_low, icmp_group_high; /* net.ipv4.ping_group_range */
 
 /* udp_message.c */
 ssize_t udp_send(struct socket *base, struct socket_message *message) must_check;
 ssize_t udp_receive(struct socket *base, struct socket_message *message) must_check;
+/* Into the receiver's queue, or dropped. Takes the packet. */
+void udp_enqueue(struct udp_socket *target, struct udp_packet *packet);
 /* Sends what was corked. */
 int udp_uncork(struct inet_socket *socket) must_check;
 

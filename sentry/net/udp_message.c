@@ -20,8 +20,7 @@ static int pending_error_locked(struct inet_socket *inet)
     return -error;
 }
 
-/* Into the receiver's queue, or dropped. Takes the packet. */
-static void enqueue(struct udp_socket *target, struct udp_packet *packet)
+void udp_enqueue(struct udp_socket *target, struct udp_packet *packet)
 {
     bool queued = false;
     mutex_lock(&target->inet.base.lock);
@@ -63,7 +62,7 @@ static void deliver_to_all(int protocol, struct udp_packet *packet)
             uint32_t charge = copy->charge;
             memcpy(copy, packet, sizeof(*packet) + packet->length);
             copy->charge = charge;
-            enqueue(udp_of(&targets[i]->base), copy);
+            udp_enqueue(udp_of(&targets[i]->base), copy);
         }
         inet_unref(targets[i]);
     }
@@ -81,7 +80,7 @@ static void deliver(struct udp_socket *socket, struct udp_packet *packet)
     struct inet_socket *target =
         inet_port_find(socket->inet.base.protocol, &packet->destination, &packet->source);
     if (target) {
-        enqueue(udp_of(&target->base), packet);
+        udp_enqueue(udp_of(&target->base), packet);
         inet_unref(target);
     } else {
         udp_refused(socket, packet);

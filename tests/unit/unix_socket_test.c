@@ -377,7 +377,7 @@ static void test_inet(void **state)
     assert_int_equal(file_poll(tcp), 0);
     struct file *none;
     assert_int_equal(socket_accept(tcp, 0, &none, NULL), -EAGAIN);
-    assert_int_equal(socket_new(AF_INET, SOCK_RAW, 1, 0, &none), -EPERM);
+    assert_int_equal(socket_new(AF_INET, SOCK_RAW, IPPROTO_RAW, 0, &none), -EPERM);
     assert_int_equal(socket_new(AF_INET, SOCK_SEQPACKET, 0, 0, &none), -ESOCKTNOSUPPORT);
     assert_int_equal(socket_new(AF_VSOCK, SOCK_STREAM, 0, 0, &none), -EAFNOSUPPORT);
     file_unref(tcp);

@@ -10,6 +10,7 @@
 #include "sentry/core/cred.h"
 #include "sentry/fs/proc/internal.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/udp.h"
 
 #define VALUE(name, string)                                                                        \
     static int show_##name(struct proc_node *node, struct text *out)                               \
@@ -39,7 +40,6 @@ VALUE(ip_forward, "0")
 VALUE(ip_local_reserved_ports, "")
 VALUE(ip_no_pmtu_disc, "0")
 VALUE(ip_nonlocal_bind, "0")
-VALUE(ping_group_range, "1\t0")
 VALUE(tcp_abort_on_overflow, "0")
 VALUE(tcp_allowed_congestion_control, "reno cubic")
 VALUE(tcp_autocorking, "1")
@@ -110,6 +110,29 @@ static int write_ip_local_port_range(struct proc_node *node, char *data, size_t 
     return 0;
 }
 
+static int show_ping_group_range(struct proc_node *node, struct text *out)
+{
+    (void)node;
+    text_printf(out, "%u\t%u\n", atomic_load(&icmp_group_low), atomic_load(&icmp_group_high));
+    return 0;
+}
+
+static int write_ping_group_range(struct proc_node *node, char *data, size_t length)
+{
+    unsigned low, high;
+    (void)node;
+    (void)length;
+    if (!capable(CAP_NET_ADMIN)) {
+        return -EPERM;
+    }
+    if (sscanf(data, "%u %u", &low, &high) != 2) {
+        return -EINVAL;
+    }
+    atomic_store(&icmp_group_low, low > high ? 1 : low); /* Linux: then the range is empty */
+    atomic_store(&icmp_group_high, low > high ? 0 : high);
+    return 0;
+}
+
 static int show_ip_unprivileged_port_start(struct proc_node *node, struct text *out)
 {
     (void)node;
@@ -155,7 +178,7 @@ static const struct proc_entry ipv4_rows[] = {
     ROW(ip_nonlocal_bind),
     PROC_WRITABLE("ip_unprivileged_port_start", 0644, 0, show_ip_unprivileged_port_start,
                   write_ip_unprivileged_port_start),
-    ROW(ping_group_range),
+    PROC_WRITABLE("ping_group_range", 0644, 0, show_ping_group_range, write_ping_group_range),
     ROW(tcp_abort_on_overflow),
     ROW(tcp_allowed_congestion_control),
     ROW(tcp_autocorking),
