@@ -12,10 +12,7 @@ struct received {
     ssize_t count;
     unsigned flags;
     union net_name from;
-    union {
-        char bytes[512];
-        struct cmsghdr align;
-    } control;
+    _Alignas(struct cmsghdr) char control[512];
     struct msghdr header;
 };
 
@@ -27,7 +24,7 @@ static void receive(int fd, int flags, struct received *got)
                                   .msg_namelen = sizeof(got->from),
                                   .msg_iov = &vector,
                                   .msg_iovlen = 1,
-                                  .msg_control = got->control.bytes,
+                                  .msg_control = got->control,
                                   .msg_controllen = sizeof(got->control)};
     got->count = CHECK_OK(recvmsg(fd, &got->header, flags));
     got->flags = (unsigned)got->header.msg_flags;
