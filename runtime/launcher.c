@@ -244,6 +244,7 @@ static int start_sentry(struct launcher *l, const struct view *view, const struc
         .platform = o->platform,
         .limits = o->limits,
         .gofer_fd = p->gofer_client,
+        .gofer_pid = l->gofer.pid,
         .control_fd = p->control,
         .strace_fd = p->strace,
         .strace_level = o->strace ? 1 : 0,

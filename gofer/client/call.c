@@ -62,6 +62,11 @@ void gofer_call_break(struct gofer_client *client, const char *why)
     }
 }
 
+void gofer_client_on_send(struct gofer_client *client, void (*before_send)(void))
+{
+    client->before_send = before_send;
+}
+
 /* Sends one request. Locked. */
 static int send_locked(struct gofer_client *client, const struct wire_row *row, const void *body,
                        const struct iovec *tail, size_t tail_count)
@@ -79,6 +84,9 @@ static int send_locked(struct gofer_client *client, const struct wire_row *row, 
         length += tail[i].iov_len;
     }
     header.length = (uint32_t)length;
+    if (client->before_send != NULL) {
+        client->before_send();
+    }
     int error = wire_send(client->fd, parts, count, -1);
     if (error) {
         gofer_call_break(client, "cannot reach the gofer process");

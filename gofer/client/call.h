@@ -12,6 +12,7 @@
 
 struct gofer_client {
     struct mutex lock; /* RANK_GOFER */
+    void (*before_send)(void);
 
     /* under lock */
     int fd;

@@ -34,6 +34,9 @@ extern _Thread_local struct gofer_process gofer_process;
 
 /* Takes fd, a connected SOCK_SEQPACKET socket, on success. */
 int gofer_client_new(int fd, struct gofer_client **ret_client) must_check;
+/* Called before each message by the thread that then waits for the reply: a chance to bring the
+ * server near. Not to be changed once messages are sent. */
+void gofer_client_on_send(struct gofer_client *client, void (*before_send)(void));
 /* NULL is fine. Closing the connection ends the gofer. */
 void gofer_client_free(struct gofer_client *client);
 /* True once the connection was lost. */

@@ -93,8 +93,9 @@ struct sentry_config {
     const char *platform; /* engine name or "auto" */
     struct sentry_limits limits;
 
-    int gofer_fd;   /* connection of gofer/protocol.h */
-    int control_fd; /* connection of sentry/boot/control.h */
+    int gofer_fd;    /* connection of gofer/protocol.h */
+    pid_t gofer_pid; /* 0: not known */
+    int control_fd;  /* connection of sentry/boot/control.h */
 
     int strace_fd;    /* -1: no tracing */
     int strace_level; /* 1: calls and results */
