@@ -1,7 +1,7 @@
 /*
- * netlink.c: NETLINK_ROUTE sockets, so that getifaddrs, if_nameindex, getaddrinfo and iproute2
- * work. netlink_route.c has the answers. Requests are hostile bytes: each header is checked against
- * what is left. Source: netlink(7), rtnetlink(7).
+ * netlink.c: NETLINK_ROUTE and NETLINK_SOCK_DIAG sockets, so that getifaddrs, if_nameindex,
+ * getaddrinfo and iproute2 work. netlink_route.c has the answers. Requests are hostile bytes: each
+ * header is checked against what is left. Source: netlink(7), rtnetlink(7).
  */
 #include <errno.h>
 #include <linux/netlink.h>
@@ -81,8 +81,10 @@ static int requests_run_locked(struct netlink_socket *socket, const unsigned cha
             return 0;
         }
         auto_text struct text text = TEXT_INIT;
-        netlink_route_answer(&text, &request, data + sizeof(request),
-                             request.nlmsg_len - (uint32_t)sizeof(request), socket->port_id);
+        bool route = socket->base.protocol == NETLINK_ROUTE;
+        (route ? netlink_route_answer : netlink_diag_answer)(
+            &text, &request, data + sizeof(request), request.nlmsg_len - (uint32_t)sizeof(request),
+            socket->port_id);
         int result = text.failed ? -ENOMEM : reply_queue_locked(socket, &text);
         if (result != 0) {
             return result;
@@ -337,7 +339,7 @@ int netlink_socket_create(int type, int protocol, struct socket **ret_socket)
     if (type != SOCK_RAW && type != SOCK_DGRAM) {
         return -ESOCKTNOSUPPORT;
     }
-    if (protocol != NETLINK_ROUTE) {
+    if (protocol != NETLINK_ROUTE && protocol != NETLINK_SOCK_DIAG) {
         return -EPROTONOSUPPORT;
     }
     struct netlink_socket *socket = calloc(1, sizeof(*socket));

@@ -16,7 +16,9 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/inet_diag.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 
 #include "platform/base/compiler.h"
 #include "sentry/core/cred.h"
@@ -406,4 +408,19 @@ void netlink_route_answer(struct text *text, const struct nlmsghdr *request,
     if (error != 0 || (request->nlmsg_flags & NLM_F_ACK)) {
         put_error(&reply, body, length, error);
     }
+}
+
+void netlink_diag_answer(struct text *text, const struct nlmsghdr *request,
+                         const unsigned char *body, uint32_t length, uint32_t port_id)
+{
+    struct reply reply = {.text = text, .request = request, .port_id = port_id};
+    bool known =
+        request->nlmsg_type == SOCK_DIAG_BY_FAMILY || request->nlmsg_type == TCPDIAG_GETSOCK;
+    if (!(request->nlmsg_flags & NLM_F_REQUEST) || request->nlmsg_type < NLMSG_MIN_TYPE) {
+        if (request->nlmsg_flags & NLM_F_ACK) {
+            put_error(&reply, body, length, 0);
+        }
+        return;
+    }
+    put_error(&reply, body, length, known ? -ENOENT : -EINVAL);
 }
