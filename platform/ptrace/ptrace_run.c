@@ -17,6 +17,8 @@
 #include "platform/host/process.h"
 #include "platform/ptrace/ptrace_internal.h"
 
+#define HOST_USER_END 0x7ffffffff000ULL
+
 #define SYSCALL_STOP (SIGTRAP | 0x80) /* PTRACE_O_TRACESYSGOOD */
 
 _Static_assert(sizeof(struct arch_regs) == sizeof(struct user_regs_struct), "copied whole");
@@ -79,6 +81,13 @@ static int fetch_regs(struct platform_thread *thread)
     }
     memcpy(&thread->host, &host, sizeof host);
     thread->host_valid = true;
+    /* DIFFERS: bases beyond user memory, which the guest can load with its own instructions but the
+     * host does not take from a tracer, do not outlive the next event. */
+    if (host.fs_base >= HOST_USER_END || host.gs_base >= HOST_USER_END) {
+        thread->host.fs_base = host.fs_base < HOST_USER_END ? host.fs_base : 0;
+        thread->host.gs_base = host.gs_base < HOST_USER_END ? host.gs_base : 0;
+        thread->host_valid = false;
+    }
     return 0;
 }
 

@@ -36,6 +36,8 @@ int main(int argc, char **argv)
     failed += run_group("threads", thread_tests, thread_test_count);
     failed += run_group("filter", filter_tests, filter_test_count);
     failed += run_group("death", death_tests, death_test_count);
+    failed += run_group("storm", storm_tests, storm_test_count);
+    failed += run_group("attack", attack_tests, attack_test_count);
     harness_stop();
     return failed != 0;
 }

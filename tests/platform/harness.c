@@ -23,7 +23,7 @@ void harness_start(const char *name)
         fprintf(stderr, "%s does not work here: %s (%d)\n", engine->name, reason, rc);
         exit(77);
     }
-    struct platform_config config = {.stub_image_fd = -1};
+    struct platform_config config = {.stub_image_fd = -1, .silence_limit_ms = 2000};
     rc = engine->init(&config, &platform);
     if (rc != 0) {
         fprintf(stderr, "%s: init: %s\n", engine->name, strerror(-rc));

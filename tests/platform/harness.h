@@ -57,6 +57,6 @@ _Noreturn void death_run_victim(const char *name);
 
 /* Test groups: each file lists its tests. */
 extern const struct CMUnitTest event_tests[], access_tests[], memory_tests[], thread_tests[],
-    death_tests[], filter_tests[];
+    death_tests[], filter_tests[], storm_tests[], attack_tests[];
 extern const size_t event_test_count, access_test_count, memory_test_count, thread_test_count,
-    death_test_count, filter_test_count;
+    death_test_count, filter_test_count, storm_test_count, attack_test_count;

@@ -582,6 +582,9 @@ static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
         complete_return(mailbox, mailbox->order);
         load_xstate(context->fpstate);
         guest_restart(mailbox, serve_event, STUB_EVENT_INTERRUPTED);
+    case SIGILL_:
+    case SIGFPE_:
+        break;
     default:
         return_from_signal(mailbox, context);
     }
