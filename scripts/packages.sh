@@ -4,7 +4,7 @@ uthash-dev libcmocka-dev libcapstone-dev libxxhash-dev linux-libc-dev python3"
 TEST_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev busybox-static bash coreutils findutils grep
 sed gawk tar gzip bzip2 xz-utils zip unzip python3-venv python3-numpy python3-pandas libpython3.11-testsuite
 perl nodejs npm git g++ make golang-go default-jdk-headless sqlite3 redis-server redis-tools tmux
-vim-tiny less bc file diffutils patch procps dash bsdutils util-linux passwd"
+vim-tiny less bc curl file diffutils patch procps dash bsdutils util-linux passwd"
 
 # Installs the named packages that are missing. Needs root only when something is missing.
 install_packages() {
