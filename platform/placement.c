@@ -18,6 +18,8 @@
 #define BALANCE_INTERVAL_NS   4000000
 #define BALANCE_IDLE_ROUNDS   8
 #define SELF_MOVE_INTERVAL_NS 2000000
+#define SHORT_BURST_NS        60000 /* about what waking a sleeper on another CPU costs */
+#define BURST_MAX_NS          1000000
 
 TAILQ_HEAD(pair_list, placement_pair);
 
@@ -33,7 +35,17 @@ struct placement {
     pthread_t thread;
 };
 
+/* The calling sentry thread's pair. */
+static _Thread_local struct placement_pair *own_pair;
+
 enum balancer_state { BALANCER_ASLEEP, BALANCER_AWAKE, BALANCER_STOP };
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 static void pin(pid_t tid, int cpu)
 {
@@ -204,6 +216,9 @@ void placement_add(struct placement *placement, struct placement_pair *pair, pid
     atomic_init(&pair->cpu, -1);
     atomic_init(&pair->counted, -1);
     atomic_init(&pair->split, -1);
+    atomic_init(&pair->burst_ns, BURST_MAX_NS);
+    pair->woken_at = 0;
+    own_pair = pair;
     mutex_lock(&placement->lock);
     TAILQ_INSERT_TAIL(&placement->pairs, pair, link);
     if (placement->cpu_count > 1) {
@@ -215,6 +230,9 @@ void placement_add(struct placement *placement, struct placement_pair *pair, pid
 void placement_remove(struct placement *placement, struct placement_pair *pair)
 {
     placement_leave(placement, pair);
+    if (own_pair == pair) {
+        own_pair = NULL;
+    }
     int cpu = atomic_exchange(&pair->split, -1);
     if (cpu >= 0) {
         atomic_store(&placement->spinning[cpu], 0);
@@ -227,11 +245,40 @@ void placement_remove(struct placement *placement, struct placement_pair *pair)
     }
 }
 
-static uint64_t monotonic_ns(void)
+static bool works_in_short_turns(const struct placement_pair *pair)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return atomic_load_explicit(&pair->burst_ns, memory_order_relaxed) < SHORT_BURST_NS;
+}
+
+void placement_rest(struct placement_pair *pair, bool begins)
+{
+    uint64_t now = monotonic_ns();
+    if (!begins) {
+        pair->woken_at = now;
+        return;
+    }
+    uint64_t burst = pair->woken_at != 0 ? now - pair->woken_at : BURST_MAX_NS;
+    uint64_t old = atomic_load_explicit(&pair->burst_ns, memory_order_relaxed);
+    burst = min_of(burst, (uint64_t)BURST_MAX_NS);
+    atomic_store_explicit(&pair->burst_ns, (unsigned int)((3 * old + burst) / 4),
+                          memory_order_relaxed);
+}
+
+void placement_bring(struct placement *placement, struct placement_pair *pair)
+{
+    struct placement_pair *own = own_pair;
+    if (placement->cpu_count < 2 || own == NULL || own == pair || !works_in_short_turns(own) ||
+        !works_in_short_turns(pair)) {
+        return;
+    }
+    int cpu = atomic_load(&own->cpu);
+    if (cpu == atomic_load(&pair->cpu) || !CPU_ISSET(cpu, &pair->allowed) ||
+        atomic_load(&pair->counted) >= 0) {
+        return;
+    }
+    mutex_lock(&placement->lock);
+    move_pair_locked(placement, pair, cpu);
+    mutex_unlock(&placement->lock);
 }
 
 /* Several pairs want this CPU: go elsewhere at once when a CPU is free, but not over and over. */
@@ -239,7 +286,7 @@ static void enter_crowded(struct placement *placement, struct placement_pair *pa
 {
     unsigned int asleep = BALANCER_ASLEEP;
     uint64_t now = monotonic_ns();
-    if (now - pair->moved_at >= SELF_MOVE_INTERVAL_NS) {
+    if (now - pair->moved_at >= SELF_MOVE_INTERVAL_NS && !works_in_short_turns(pair)) {
         pair->moved_at = now;
         mutex_lock(&placement->lock);
         int old = atomic_load(&pair->cpu);

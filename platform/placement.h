@@ -33,6 +33,9 @@ struct placement_pair {
     atomic_int counted; /* the CPU whose count of running pairs it is in; -1 outside guest mode */
     atomic_int split;   /* the CPU where the sentry thread spins; -1 when it shares the guest's */
     uint64_t moved_at;  /* monotonic ns of the last move by itself */
+    /* How long the pair typically works between two sleeps; ns. */
+    uint64_t woken_at;
+    atomic_uint burst_ns;
 };
 
 /* Starts the balancer when there is more than one CPU. */
@@ -52,6 +55,14 @@ bool placement_split(struct placement *placement, struct placement_pair *pair);
 void placement_unsplit(struct placement *placement, struct placement_pair *pair);
 /* Does somebody else want the CPU on which the split pair's sentry thread spins? */
 bool placement_crowded(struct placement *placement, struct placement_pair *pair);
+/* The pair's sentry thread, the caller, is about to sleep for something that guests do, or was just
+ * woken. */
+void placement_rest(struct placement_pair *pair, bool begins);
+/*
+ * The caller, a pair's sentry thread, is about to wake this pair's, which rests. Two that work in
+ * short turns are handing over to each other: then the sleeper comes to the caller's CPU.
+ */
+void placement_bring(struct placement *placement, struct placement_pair *pair);
 /* Restricts the pair to these host CPUs. -EINVAL when none of them is ours. */
 int placement_restrict(struct placement *placement, struct placement_pair *pair, const void *mask,
                        size_t mask_size) must_check;

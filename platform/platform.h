@@ -165,6 +165,13 @@ struct platform_ops {
     /* CPU time used by the guest thread: user and system nanoseconds of the host thread. */
     int (*thread_cpu_time)(struct platform_thread *thread, uint64_t *ret_user_ns,
                            uint64_t *ret_system_ns) must_check;
+    /*
+     * Hints for where threads run; NULL where the engine has no use for them. rest: the caller is
+     * about to sleep until another guest thread does something, or was woken. bring: the caller is
+     * about to wake the sentry thread of this thread, which rests; it stays valid meanwhile.
+     */
+    void (*thread_rest)(struct platform_thread *thread, bool begins);
+    void (*thread_bring)(struct platform_thread *thread);
     /* Asks the host to run the thread on these CPUs (host mask of mask_size bytes). */
     int (*thread_set_affinity)(struct platform_thread *thread, const void *mask,
                                size_t mask_size) must_check;

@@ -145,6 +145,16 @@ static ssize_t ptrace_copy_out_force(struct address_space *space, guest_addr add
     return stub_copy_out_force(space->stub, addr, buffer, length, prot);
 }
 
+static void ptrace_thread_rest(struct platform_thread *thread, bool begins)
+{
+    placement_rest(&thread->pair, begins);
+}
+
+static void ptrace_thread_bring(struct platform_thread *thread)
+{
+    placement_bring(thread->space->platform->placement, &thread->pair);
+}
+
 const struct platform_ops ptrace_platform_ops = {
     .name = "ptrace",
     .probe = ptrace_probe,
@@ -172,5 +182,7 @@ const struct platform_ops ptrace_platform_ops = {
     .thread_set_xstate = ptrace_thread_set_xstate,
     .thread_atomic = ptrace_thread_atomic,
     .thread_cpu_time = ptrace_thread_cpu_time,
+    .thread_rest = ptrace_thread_rest,
+    .thread_bring = ptrace_thread_bring,
     .thread_set_affinity = ptrace_thread_set_affinity,
 };

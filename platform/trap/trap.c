@@ -199,6 +199,16 @@ static ssize_t trap_copy_out_force(struct address_space *space, guest_addr addr,
     return count;
 }
 
+static void trap_thread_rest(struct platform_thread *thread, bool begins)
+{
+    placement_rest(&thread->pair, begins);
+}
+
+static void trap_thread_bring(struct platform_thread *thread)
+{
+    placement_bring(thread->space->platform->placement, &thread->pair);
+}
+
 const struct platform_ops trap_platform_ops = {
     .name = "trap",
     .probe = trap_probe,
@@ -228,5 +238,7 @@ const struct platform_ops trap_platform_ops = {
     .thread_set_xstate = trap_thread_set_xstate,
     .thread_atomic = trap_thread_atomic,
     .thread_cpu_time = trap_thread_cpu_time,
+    .thread_rest = trap_thread_rest,
+    .thread_bring = trap_thread_bring,
     .thread_set_affinity = trap_thread_set_affinity,
 };

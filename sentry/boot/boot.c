@@ -161,6 +161,7 @@ static void send_signal_to_self(int signo)
 static void wire_hooks(const struct sentry_config *config)
 {
     kernel_syscall = syscall_dispatch;
+    sleeper_before_wake = task_before_wake;
     kernel_first_process_exited = boot_request_finish;
     kernel_limit_hit = boot_limit_hit;
     kernel_install_pidfd = pidfd_install;

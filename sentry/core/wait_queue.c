@@ -68,6 +68,7 @@ bool wait_queue_empty(struct wait_queue *queue)
 void sleeper_init(struct sleeper *sleeper)
 {
     atomic_init(&sleeper->word, 0);
+    sleeper->owner = NULL;
 }
 
 void sleeper_prepare(struct sleeper *sleeper)
@@ -93,8 +94,13 @@ bool sleeper_wait(struct sleeper *sleeper, uint64_t deadline_ns)
     }
 }
 
+void (*sleeper_before_wake)(struct sleeper *sleeper);
+
 void sleeper_wake(struct sleeper *sleeper)
 {
+    if (sleeper->owner && sleeper_before_wake && atomic_load(&sleeper->word) == 2) {
+        sleeper_before_wake(sleeper);
+    }
     if (atomic_exchange(&sleeper->word, 1) == 2) {
         syscall(SYS_futex, &sleeper->word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
     }

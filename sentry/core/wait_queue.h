@@ -48,6 +48,7 @@ bool wait_queue_empty(struct wait_queue *queue);
 
 struct sleeper {
     atomic_uint word;
+    void *owner; /* for sleeper_before_wake; NULL: not asked */
 };
 
 #define SLEEP_FOREVER UINT64_MAX
@@ -57,5 +58,7 @@ void sleeper_prepare(struct sleeper *sleeper);
 /* Until a wake or until the CLOCK_MONOTONIC time deadline_ns. True when woken. */
 bool sleeper_wait(struct sleeper *sleeper, uint64_t deadline_ns);
 void sleeper_wake(struct sleeper *sleeper);
+/* Called before a sleeper that really sleeps is woken, if set; it stays asleep meanwhile. */
+extern void (*sleeper_before_wake)(struct sleeper *sleeper);
 /* A wait_wake_fn whose entry->owner is a struct sleeper. */
 void wait_wake_sleeper(struct wait_entry *entry, uint32_t events);

@@ -176,6 +176,7 @@ struct task *task_new(struct process *process)
     refcount_init(&task->ref);
     task->process = process_ref(process);
     sleeper_init(&task->sleeper);
+    task->sleeper.owner = task;
     signal_queue_init(&task->pending);
     wait_queue_init(&task->signal_wait);
     task->altstack_flags = SS_DISABLE;
@@ -201,6 +202,16 @@ struct task *task_unref(struct task *task)
         free(task);
     }
     return NULL;
+}
+
+/* The task is asleep and stays so until its waker is done: see sleeper_wake's callers. */
+void task_before_wake(struct sleeper *sleeper)
+{
+    struct task *task = sleeper->owner;
+    struct platform_thread *thread = task->platform_thread;
+    if (thread && kernel.platform_ops->thread_bring) {
+        kernel.platform_ops->thread_bring(thread);
+    }
 }
 
 void task_kick_locked(struct task *task)
@@ -267,7 +278,14 @@ static int sleep_common(uint64_t deadline_ns)
     lock_assert_none_held("sleeping with a lock held");
     note_sleep_registers(task);
     atomic_store(&task->state, TASK_SLEEPING);
+    bool hinting = task->platform_thread && kernel.platform_ops->thread_rest;
+    if (hinting) {
+        kernel.platform_ops->thread_rest(task->platform_thread, true);
+    }
     bool woken = sleeper_wait(&task->sleeper, deadline_ns);
+    if (hinting) {
+        kernel.platform_ops->thread_rest(task->platform_thread, false);
+    }
     atomic_store(&task->state, TASK_RUNNING);
     task->voluntary_switches++;
     return woken ? 0 : -ETIMEDOUT;

@@ -195,6 +195,8 @@ void task_kick_locked(struct task *task);
  * handled. No lock may be held.
  */
 void task_sleep_prepare(void);
+/* sleeper_before_wake of the sandbox. */
+void task_before_wake(struct sleeper *sleeper);
 int task_sleep(uint64_t deadline_ns) must_check;
 /* Only SIGKILL-like flags end it (vfork, exec). */
 int task_sleep_killable(uint64_t deadline_ns) must_check;
