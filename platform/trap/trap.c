@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "platform/trap/trap_internal.h"
@@ -179,7 +180,13 @@ static int trap_space_advise(struct address_space *space, guest_addr addr, uint6
                              int advice)
 {
     trap_copy_flush(space);
-    return stub_advise(space->stub, addr, length, advice);
+    if (advice != MADV_DONTNEED) {
+        return stub_advise(space->stub, addr, length, advice);
+    }
+    mutex_lock(&space->change);
+    int rc = trap_text_drop(space, addr, length);
+    mutex_unlock(&space->change);
+    return rc;
 }
 
 static int trap_space_mincore(struct address_space *space, guest_addr addr, uint64_t length,

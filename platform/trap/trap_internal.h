@@ -49,6 +49,7 @@ struct address_space {
     TAILQ_ENTRY(address_space) link;
     struct thread_list threads;
     bool stopping;
+    unsigned int stop_depth; /* under change: of trap_stop_begin */
     struct trap_idle idle[TRAP_IDLE_MAX];
     uint32_t idle_count;
 };
@@ -177,6 +178,8 @@ int trap_text_clear(struct address_space *space, guest_addr addr, uint64_t lengt
 int trap_text_restore(struct address_space *space, guest_addr addr, uint64_t length) must_check;
 /* The same for the whole space, for ever. */
 int trap_text_restore_all(struct address_space *space) must_check;
+/* madvise(MADV_DONTNEED): restored text keeps its original bytes. */
+int trap_text_drop(struct address_space *space, guest_addr addr, uint64_t length) must_check;
 /* The protection is about to change. */
 int trap_text_protect(struct address_space *space, guest_addr addr, uint64_t length,
                       int prot) must_check;
@@ -196,7 +199,7 @@ void trap_text_promote(struct address_space *space, guest_addr rip);
 
 /*
  * trap_stop.c: instructions that a thread may be at are changed only while no thread of the space
- * is in guest mode. begin waits until none is; space->change is held until after end.
+ * is in guest mode. begin waits until none is; space->change is held until after end. They nest.
  */
 void trap_stop_begin(struct address_space *space);
 void trap_stop_end(struct address_space *space);

@@ -11,6 +11,9 @@
 
 void trap_stop_begin(struct address_space *space)
 {
+    if (space->stop_depth++ != 0) {
+        return;
+    }
     trap_monitor_stop_threads(space->platform->monitor, space, true);
     for (;;) {
         unsigned int pending = atomic_load(&space->stop_pending);
@@ -23,7 +26,9 @@ void trap_stop_begin(struct address_space *space)
 
 void trap_stop_end(struct address_space *space)
 {
-    trap_monitor_stop_threads(space->platform->monitor, space, false);
+    if (--space->stop_depth == 0) {
+        trap_monitor_stop_threads(space->platform->monitor, space, false);
+    }
 }
 
 void trap_stop_reached(struct address_space *space)

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/base/refcount.h"
@@ -29,6 +30,7 @@
 
 #define TEXT_MAX     (8UL << 20) /* longer texts are left as they are */
 #define HEADER_MAX   4096
+#define SETTLED_S    2 /* younger ones too */
 #define CACHE_IMAGES 128
 #define CACHE_BYTES  (64UL << 20)
 
@@ -46,6 +48,8 @@ struct text_range {
     int prot;
     struct patch_image *image; /* reference; NULL: a candidate */
     struct text_file *file;    /* reference; NULL: patched */
+    /* The image is mapped, but its private pages have the original bytes. */
+    bool restored;
 };
 
 struct trap_text {
@@ -180,31 +184,35 @@ static void insert_locked(struct trap_text *text, size_t at, const struct text_r
     text->count++;
 }
 
-/* Takes [start, end) out of the table. With two ranges of room reserved this cannot fail. */
-static void forget_locked(struct trap_text *text, guest_addr start, guest_addr end)
+/* Divides the range that goes on at `at`, if there is one. */
+static void split_locked(struct trap_text *text, guest_addr at)
 {
+    for (size_t i = 0; i < text->count; i++) {
+        struct text_range *range = &text->ranges[i];
+        if (range->start < at && at < range->end) {
+            struct text_range behind = *range;
+            range_ref(&behind);
+            behind.offset += at - behind.start;
+            behind.start = at;
+            range->end = at;
+            insert_locked(text, i + 1, &behind);
+            return;
+        }
+    }
+}
+
+/* Takes [start, end) out of the table, or with `mark` notes it as restored. With two ranges of room
+ * reserved this cannot fail. */
+static void forget_locked(struct trap_text *text, guest_addr start, guest_addr end, bool mark)
+{
+    split_locked(text, start);
+    split_locked(text, end);
     for (size_t i = 0; i < text->count;) {
         struct text_range *range = &text->ranges[i];
         if (range->end <= start || range->start >= end) {
             i++;
-            continue;
-        }
-        struct text_range behind = *range;
-        bool before = range->start < start;
-        if (range->end > end) {
-            behind.offset += end - behind.start;
-            behind.start = end;
-            if (before) {
-                range_ref(&behind);
-                range->end = start;
-                insert_locked(text, i + 1, &behind);
-            } else {
-                *range = behind;
-            }
-            break;
-        }
-        if (before) {
-            range->end = start;
+        } else if (mark && range->image != NULL) {
+            range->restored = true;
             i++;
         } else {
             range_unref(range);
@@ -215,13 +223,13 @@ static void forget_locked(struct trap_text *text, guest_addr start, guest_addr e
     update_bounds(text);
 }
 
-static int forget(struct address_space *space, guest_addr start, guest_addr end)
+static int forget(struct address_space *space, guest_addr start, guest_addr end, bool mark)
 {
     struct trap_text *text = space->text;
     mutex_lock(&text->lock);
     int rc = reserve_locked(text, 2);
     if (rc == 0) {
-        forget_locked(text, start, end);
+        forget_locked(text, start, end, mark);
     }
     mutex_unlock(&text->lock);
     return rc;
@@ -251,12 +259,16 @@ static int read_text(int fd, uint64_t offset, uint64_t length, uint8_t **ret_tex
     return 0;
 }
 
-static bool make_key(int fd, uint64_t offset, uint64_t length, struct patch_file_key *ret_key)
+/* False when the file is not one to be rewritten. */
+static bool make_key(int fd, uint64_t offset, uint64_t length, struct patch_file_key *ret_key,
+                     bool *ret_settled)
 {
     struct stat status;
+    struct timespec now;
     if (length > TEXT_MAX || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
         return false;
     }
+    memset(ret_key, 0, sizeof *ret_key);
     *ret_key = (struct patch_file_key){
         .device = status.st_dev,
         .inode = status.st_ino,
@@ -266,6 +278,9 @@ static bool make_key(int fd, uint64_t offset, uint64_t length, struct patch_file
         .offset = offset,
         .length = length,
     };
+    /* A file that is being written may change again without its times showing it. */
+    clock_gettime(CLOCK_REALTIME, &now);
+    *ret_settled = status.st_ctim.tv_sec + SETTLED_S <= now.tv_sec;
     return true;
 }
 
@@ -325,42 +340,6 @@ static int new_candidate(int fd, const struct patch_file_key *key, struct text_f
     return 0;
 }
 
-int trap_text_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
-                  int flags, int fd, uint64_t offset)
-{
-    struct patch_file_key key;
-    struct text_range range = {.start = addr, .end = addr + length, .prot = prot};
-    int rc = trap_text_clear(space, addr, length);
-    if (rc != 0) {
-        return rc;
-    }
-    bool is_text = fd >= 0 && (prot & PROT_EXEC) != 0 && (prot & PROT_WRITE) == 0 &&
-                   (flags & MAP_PRIVATE) != 0 && (flags & MAP_ANONYMOUS) == 0 && !space->text->off;
-    if (!is_text || !make_key(fd, offset, length, &key)) {
-        return stub_map(space->stub, addr, length, prot, flags, fd, offset);
-    }
-    if (patch_cache_find(space->platform->texts, &key, &range.image) == 0) {
-        if (patch_image_fd(range.image) < 0) {
-            patch_image_unref(range.image); /* nothing to rewrite */
-            return stub_map(space->stub, addr, length, prot, flags, fd, offset);
-        }
-        rc = stub_map(space->stub, addr, length, prot, flags, patch_image_fd(range.image), 0);
-    } else {
-        range.image = NULL;
-        rc = stub_map(space->stub, addr, length, prot, flags, fd, offset);
-        if (rc == 0 && new_candidate(fd, &key, &range.file) != 0) {
-            return 0; /* it goes on trapping */
-        }
-    }
-    if (rc == 0) {
-        rc = add_range(space, &range);
-    }
-    if (rc != 0) {
-        range_unref(&range);
-    }
-    return rc;
-}
-
 /* The range that holds addr or, failing that, the next one before end; a reference to its image. */
 static bool next_range(struct trap_text *text, guest_addr addr, guest_addr end,
                        struct text_range *ret_range)
@@ -376,6 +355,11 @@ static bool next_range(struct trap_text *text, guest_addr addr, guest_addr end,
     }
     mutex_unlock(&text->lock);
     return found;
+}
+
+static bool is_rewritten(const struct text_range *range)
+{
+    return range->image != NULL && !range->restored;
 }
 
 /* Puts the original bytes back into [start, end) of one range. */
@@ -412,7 +396,7 @@ static int restore_range(struct address_space *space, const struct text_range *r
 /* Do sites outside [start, end) of the range need bytes inside it, or the other way round? */
 static bool divides(const struct text_range *range, guest_addr start, guest_addr end)
 {
-    return range->image != NULL &&
+    return is_rewritten(range) &&
            patch_image_divided(range->image, range->offset + (start - range->start),
                                range->offset + (end - range->start));
 }
@@ -420,7 +404,7 @@ static bool divides(const struct text_range *range, guest_addr start, guest_addr
 /*
  * Takes [addr, addr + length) out of the table. What stays must not depend on what goes, so a range
  * whose patches cross the boundary gets all its original bytes back; with `restore` so does the
- * part that goes.
+ * part in question, which is only marked.
  */
 static int withdraw(struct address_space *space, guest_addr addr, uint64_t length, bool restore)
 {
@@ -437,21 +421,21 @@ static int withdraw(struct address_space *space, guest_addr addr, uint64_t lengt
         guest_addr stop = min_of(range.end, end);
         at = range.end;
         bool divided = (start != range.start || stop != range.end) && divides(&range, start, stop);
-        if (!stopped && range.image != NULL && (divided || restore)) {
+        if (!stopped && is_rewritten(&range) && (divided || restore)) {
             trap_stop_begin(space);
             stopped = true;
         }
         if (divided) {
             rc = restore_range(space, &range, range.start, range.end);
             if (rc == 0) {
-                rc = forget(space, range.start, range.end);
+                rc = forget(space, range.start, range.end, true);
             }
-        } else if (restore) {
+        } else if (restore && is_rewritten(&range)) {
             rc = restore_range(space, &range, start, stop);
         }
         range_unref(&range);
     }
-    rc = rc != 0 ? rc : forget(space, addr, end);
+    rc = rc != 0 ? rc : forget(space, addr, end, restore);
     if (stopped) {
         trap_stop_end(space);
     }
@@ -463,6 +447,76 @@ int trap_text_clear(struct address_space *space, guest_addr addr, uint64_t lengt
     return withdraw(space, addr, length, false);
 }
 
+/* Is anything in [addr, addr + length) rewritten? */
+static bool has_rewritten(struct address_space *space, guest_addr addr, uint64_t length)
+{
+    struct trap_text *text = space->text;
+    bool found = false;
+    if (!may_hit(text, addr, addr + length)) {
+        return false;
+    }
+    mutex_lock(&text->lock);
+    for (size_t i = 0; i < text->count && !found; i++) {
+        const struct text_range *range = &text->ranges[i];
+        found = is_rewritten(range) && range->end > addr && range->start < addr + length;
+    }
+    mutex_unlock(&text->lock);
+    return found;
+}
+
+/* Maps the range's image, or the file. The range's reference goes to the table. */
+static int map_range(struct address_space *space, struct text_range *range, int prot, int flags,
+                     int fd, uint64_t offset)
+{
+    const uint64_t length = range->end - range->start;
+    int rc = trap_text_clear(space, range->start, length);
+    if (rc == 0 && range->image != NULL) {
+        rc = stub_map(space->stub, range->start, length, prot, flags, patch_image_fd(range->image),
+                      0);
+    } else if (rc == 0) {
+        rc = stub_map(space->stub, range->start, length, prot, flags, fd, offset);
+    }
+    if (rc == 0 && (range->image != NULL || range->file != NULL)) {
+        rc = add_range(space, range);
+    } else {
+        range_unref(range);
+        return rc;
+    }
+    if (rc != 0) {
+        range_unref(range);
+    }
+    return rc;
+}
+
+int trap_text_map(struct address_space *space, guest_addr addr, uint64_t length, int prot,
+                  int flags, int fd, uint64_t offset)
+{
+    struct patch_file_key key;
+    bool settled;
+    struct text_range range = {.start = addr, .end = addr + length, .prot = prot};
+    bool is_text = fd >= 0 && (prot & PROT_EXEC) != 0 && (prot & PROT_WRITE) == 0 &&
+                   (flags & MAP_PRIVATE) != 0 && (flags & MAP_ANONYMOUS) == 0 && !space->text->off;
+    if (is_text && make_key(fd, offset, length, &key, &settled)) {
+        if (!settled || patch_cache_find(space->platform->texts, &key, &range.image) != 0) {
+            range.image = NULL;
+            /* Without memory it goes on trapping. */
+            ignore_result(new_candidate(fd, &key, &range.file));
+        } else if (patch_image_fd(range.image) < 0) {
+            range.image = patch_image_unref(range.image); /* nothing to rewrite */
+        }
+    }
+    /* A program may map the same text over itself while it runs there. */
+    bool stop = range.image != NULL || has_rewritten(space, addr, length);
+    if (stop) {
+        trap_stop_begin(space);
+    }
+    int rc = map_range(space, &range, prot, flags, fd, offset);
+    if (stop) {
+        trap_stop_end(space);
+    }
+    return rc;
+}
+
 int trap_text_restore(struct address_space *space, guest_addr addr, uint64_t length)
 {
     return withdraw(space, addr, length, true);
@@ -472,6 +526,37 @@ int trap_text_restore_all(struct address_space *space)
 {
     space->text->off = true;
     return trap_text_restore(space, PLATFORM_GUEST_MIN, PLATFORM_GUEST_MAX - PLATFORM_GUEST_MIN);
+}
+
+int trap_text_drop(struct address_space *space, guest_addr addr, uint64_t length)
+{
+    const guest_addr end = addr + length;
+    struct text_range range;
+    bool stopped = false;
+    if (!may_hit(space->text, addr, end)) {
+        return stub_advise(space->stub, addr, length, MADV_DONTNEED);
+    }
+    for (guest_addr at = addr; !stopped && at < end && next_range(space->text, at, end, &range);) {
+        stopped = range.restored;
+        at = range.end;
+        range_unref(&range);
+    }
+    if (stopped) {
+        trap_stop_begin(space);
+    }
+    int rc = stub_advise(space->stub, addr, length, MADV_DONTNEED);
+    for (guest_addr at = addr;
+         stopped && rc == 0 && at < end && next_range(space->text, at, end, &range);) {
+        if (range.restored) {
+            rc = restore_range(space, &range, max_of(range.start, addr), min_of(range.end, end));
+        }
+        at = range.end;
+        range_unref(&range);
+    }
+    if (stopped) {
+        trap_stop_end(space);
+    }
+    return rc;
 }
 
 int trap_text_protect(struct address_space *space, guest_addr addr, uint64_t length, int prot)
@@ -506,7 +591,7 @@ void trap_text_show(struct address_space *space, guest_addr addr, void *buffer, 
     for (guest_addr at = addr; at < end && next_range(text, at, end, &range);) {
         guest_addr start = max_of(range.start, at);
         guest_addr stop = min_of(range.end, end);
-        if (range.image != NULL) {
+        if (is_rewritten(&range)) {
             patch_image_restore(range.image, range.offset + (start - range.start),
                                 (char *)buffer + (start - addr), (size_t)(stop - start));
         }
@@ -521,7 +606,7 @@ guest_addr trap_text_locate(struct address_space *space, guest_addr rip)
     uint64_t offset;
     guest_addr shown = rip;
     if (may_hit(space->text, rip, rip + 1) && next_range(space->text, rip, rip + 1, &range)) {
-        if (range.image != NULL &&
+        if (is_rewritten(&range) &&
             patch_image_locate(range.image, range.offset + (rip - range.start), &offset)) {
             shown = range.start + (offset - range.offset);
         }
@@ -536,7 +621,7 @@ guest_addr trap_text_enter(struct address_space *space, guest_addr rip)
     uint64_t offset;
     guest_addr real = rip;
     if (may_hit(space->text, rip, rip + 1) && next_range(space->text, rip, rip + 1, &range)) {
-        if (range.image != NULL &&
+        if (is_rewritten(&range) &&
             patch_image_enter(range.image, range.offset + (rip - range.start), &offset)) {
             real = range.start + (offset - range.offset);
         }
@@ -578,20 +663,25 @@ void trap_text_promote(struct address_space *space, guest_addr rip)
         /* A part of a mapping would have to know what the rest is needed for: it goes on trapping.
          */
         bool whole = range.file != NULL && range.end - range.start == range.file->key.length;
-        int rc = whole ? build_image(space->platform, range.file, &image) : -EINVAL;
+        struct patch_file_key key;
+        bool settled = false;
+        whole = whole && make_key(range.file->fd, range.file->key.offset, range.file->key.length,
+                                  &key, &settled);
+        bool same = whole && memcmp(&key, &range.file->key, sizeof key) == 0;
+        int rc = same && settled ? build_image(space->platform, range.file, &image) : -EINVAL;
         if (rc == 0 && patch_image_fd(image) >= 0) {
             trap_stop_begin(space);
             rc = stub_map(space->stub, range.start, range.end - range.start, range.prot,
                           MAP_PRIVATE, patch_image_fd(image), 0);
             const struct text_range patched = {
                 .start = range.start, .end = range.end, .prot = range.prot, .image = image};
-            if (rc == 0 && forget(space, range.start, range.end) == 0 &&
+            if (rc == 0 && forget(space, range.start, range.end, false) == 0 &&
                 add_range(space, &patched) == 0) {
                 image = NULL;
             }
             trap_stop_end(space);
         } else if (rc == 0) {
-            ignore_result(forget(space, range.start, range.end)); /* nothing to rewrite */
+            ignore_result(forget(space, range.start, range.end, false)); /* nothing to rewrite */
         }
         patch_image_unref(image);
         range_unref(&range);
