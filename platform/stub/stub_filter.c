@@ -113,6 +113,17 @@ static void add_list_block(struct bpf_program *program)
     bpf_begin_block(program, &block, AFTER(STUB_AT_LIST), AFTER(STUB_AT_LIST));
     add_memory_rules(program);
 
+    /* Copies between guest memory and the reply page. */
+    static const uint32_t copies[] = {SYS_pread64, SYS_pwrite64};
+    for (size_t i = 0; i < array_size(copies); i++) {
+        bpf_begin_rule(program, copies[i]);
+        bpf_check_equal32(program, 0, STUB_FD_PAGES);
+        bpf_check_at_least(program, 1, PLATFORM_GUEST_MIN);
+        bpf_check_mask(program, 2, STUB_PAGE - 1);
+        bpf_check_equal(program, 3, STUB_PAGE + STUB_REPLY_DATA);
+        bpf_end_rule(program, ALLOW, KILL);
+    }
+
     bpf_begin_rule(program, SYS_recvmsg);
     bpf_check_equal32(program, 0, STUB_FD_SOCKET);
     bpf_check_equal(program, 1, STUB_REPLY + STUB_REPLY_DATA);

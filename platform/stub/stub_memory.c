@@ -158,34 +158,67 @@ size_t stub_clip_copy(guest_addr addr, size_t length)
 /* Linux never copies more than this in one call: MAX_RW_COUNT. */
 #define COPY_MAX ((size_t)0x7ffff000)
 
-ssize_t stub_copy_in(struct stub *stub, guest_addr addr, void *buffer, size_t length)
+/*
+ * Where process_vm_readv(2) is denied (Yama's scope 2 and 3, a container's filter), the service
+ * thread copies: it reads and writes the shared pages' file from and to guest memory.
+ */
+static ssize_t copy_by_service(struct stub *stub, guest_addr addr, void *in, const void *out,
+                               size_t length)
+{
+    size_t done = 0;
+    while (done < length) {
+        const size_t count = min_of(length - done, sizeof stub->reply->data);
+        const struct stub_op op = {
+            .number = in != NULL ? SYS_pwrite64 : SYS_pread64,
+            .args = {STUB_FD_PAGES, addr + done, count, STUB_PAGE + STUB_REPLY_DATA}};
+        int64_t result;
+        mutex_lock(&stub->service);
+        if (out != NULL) {
+            memcpy(stub->reply->data, (const char *)out + done, count);
+        }
+        int rc = stub_call_locked(stub, &op, 1, NULL, 0, &result);
+        if (rc == 0 && in != NULL && result > 0) {
+            memcpy((char *)in + done, stub->reply->data, min_of((size_t)result, count));
+        }
+        mutex_unlock(&stub->service);
+        if (rc != 0) {
+            return rc;
+        }
+        if (result <= 0 || (uint64_t)result > count) {
+            break;
+        }
+        done += (size_t)result;
+    }
+    return done != 0 ? (ssize_t)done : -EFAULT;
+}
+
+static ssize_t copy_between(struct stub *stub, guest_addr addr, void *in, const void *out,
+                            size_t length)
 {
     if (length == 0) {
         return 0;
     }
-    size_t wanted = stub_clip_copy(addr, min_of(length, COPY_MAX));
+    const size_t wanted = stub_clip_copy(addr, min_of(length, COPY_MAX));
     if (wanted == 0) {
         return -EFAULT;
     }
     if (atomic_load_explicit(&stub->dead, memory_order_relaxed)) {
         return PLATFORM_DEAD;
     }
-    return host_process_read(stub->pid, addr, buffer, wanted);
+    ssize_t count = in != NULL ? host_process_read(stub->pid, addr, in, wanted)
+                               : host_process_write(stub->pid, addr, out, wanted);
+    return count == -EPERM || count == -ENOSYS ? copy_by_service(stub, addr, in, out, wanted)
+                                               : count;
+}
+
+ssize_t stub_copy_in(struct stub *stub, guest_addr addr, void *buffer, size_t length)
+{
+    return copy_between(stub, addr, buffer, NULL, length);
 }
 
 ssize_t stub_copy_out(struct stub *stub, guest_addr addr, const void *buffer, size_t length)
 {
-    if (length == 0) {
-        return 0;
-    }
-    size_t wanted = stub_clip_copy(addr, min_of(length, COPY_MAX));
-    if (wanted == 0) {
-        return -EFAULT;
-    }
-    if (atomic_load_explicit(&stub->dead, memory_order_relaxed)) {
-        return PLATFORM_DEAD;
-    }
-    return host_process_write(stub->pid, addr, buffer, wanted);
+    return copy_between(stub, addr, NULL, buffer, length);
 }
 
 /* Makes the pages writable for a moment. Writing to a private page breaks copy-on-write, as it

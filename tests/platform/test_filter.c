@@ -58,6 +58,10 @@ static void test_forbidden(void **state)
     static const struct stub_op ops[] = {
         {SYS_read, {0, STUB_REPLY, 1}, 0},
         {SYS_write, {0, STUB_TEXT, 1}, 0},
+        {SYS_pwrite64, {STUB_FD_PAGES, G, 8, 0}, 0},
+        {SYS_pwrite64, {STUB_FD_SOCKET, G, 8, STUB_PAGE + STUB_REPLY_DATA}, 0},
+        {SYS_pwrite64, {STUB_FD_PAGES, G, STUB_PAGE, STUB_PAGE + STUB_REPLY_DATA}, 0},
+        {SYS_pread64, {STUB_FD_PAGES, STUB_TEXT, 8, STUB_PAGE + STUB_REPLY_DATA}, 0},
         {SYS_open, {STUB_TEXT}, 0},
         {SYS_openat, {0, STUB_TEXT}, 0},
         {SYS_openat2, {0, STUB_TEXT}, 0},
