@@ -345,7 +345,9 @@ static void fill_auxv(struct auxv_builder *auxv, const struct load_request *requ
     add_auxv(auxv, AT_EGID, request->cred->egid);
     add_auxv(auxv, AT_SECURE, request->secure);
     add_auxv(auxv, AT_RANDOM, random_addr);
-    add_auxv(auxv, AT_HWCAP2, getauxval(AT_HWCAP2));
+    /* DIFFERS: the gs base belongs to the engine that rewrites call sites until the guest asks for
+     * it by arch_prctl(2), so programs are not told that they may load it themselves (FSGSBASE). */
+    add_auxv(auxv, AT_HWCAP2, getauxval(AT_HWCAP2) & ~2UL);
     add_auxv(auxv, AT_EXECFN, name_addr);
     add_auxv(auxv, AT_PLATFORM, platform_addr);
     add_auxv(auxv, AT_NULL, 0);
