@@ -245,26 +245,31 @@ guest_wait:
     .globl guest_wake
     AT(STUB_AT_GUEST_WAKE - 16)
 guest_wake:
+    xor %r9d, %r9d
+wake_and_leave:                     /* r9d not zero */
     mov $1, %esi
     mov %esi, %edx
     mov $NR_futex, %eax
     AT(STUB_AT_GUEST_WAKE)
     syscall
+    test %r9d, %r9d
+    jnz leave
     ret
 
 /*
  * void guest_exit(word): gives the turn to the sentry for the last time and ends the thread without
- * using its area any more.
+ * using its area any more, not even as a stack: it may already be another thread's.
  */
     .globl guest_exit
     AT(STUB_AT_GUEST_EXIT - 32)
 guest_exit:
     mov $STUB_TURN_SENTRY, %eax
+    mov %eax, %r9d
     xchg %eax, (%rdi)
-    test $STUB_TURN_WAITER, %eax
-    jz 1f
-    call guest_wake
-1:  xor %edi, %edi
+    test $STUB_TURN_WAITER, %al
+    jnz wake_and_leave
+leave:
+    xor %edi, %edi
     mov $NR_exit, %eax
     AT(STUB_AT_GUEST_EXIT)
     syscall
