@@ -40,13 +40,6 @@ static _Thread_local struct placement_pair *own_pair;
 
 enum balancer_state { BALANCER_ASLEEP, BALANCER_AWAKE, BALANCER_STOP };
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void pin(pid_t tid, int cpu)
 {
     cpu_set_t set;
@@ -252,7 +245,7 @@ static bool works_in_short_turns(const struct placement_pair *pair)
 
 void placement_rest(struct placement_pair *pair, bool begins)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = host_monotonic_ns();
     if (!begins) {
         pair->woken_at = now;
         return;
@@ -285,7 +278,7 @@ void placement_bring(struct placement *placement, struct placement_pair *pair)
 static void enter_crowded(struct placement *placement, struct placement_pair *pair)
 {
     unsigned int asleep = BALANCER_ASLEEP;
-    uint64_t now = monotonic_ns();
+    uint64_t now = host_monotonic_ns();
     if (now - pair->moved_at >= SELF_MOVE_INTERVAL_NS && !works_in_short_turns(pair)) {
         pair->moved_at = now;
         mutex_lock(&placement->lock);

@@ -59,6 +59,13 @@ static int read_process_clock(pid_t pid, enum process_clock clock, uint64_t *ret
     return 0;
 }
 
+uint64_t host_monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 int host_process_cpu_time(pid_t pid, uint64_t *ret_user_ns, uint64_t *ret_system_ns)
 {
     uint64_t total = 0;

@@ -19,6 +19,8 @@ int host_kill(pid_t pid, int signo) must_check;
 pid_t host_wait(pid_t pid, int *ret_status) must_check;
 int host_pidfd_open(pid_t pid) must_check;
 
+/* CLOCK_MONOTONIC. */
+uint64_t host_monotonic_ns(void);
 /* CPU time of a whole other process in nanoseconds. */
 int host_process_cpu_time(pid_t pid, uint64_t *ret_user_ns, uint64_t *ret_system_ns) must_check;
 

@@ -58,7 +58,6 @@ static int new_space(struct platform *platform, struct stub *parent,
         return rc;
     }
     space->platform = platform;
-    atomic_init(&space->guest_ns, 0);
     *ret_space = space;
     return 0;
 }

@@ -22,8 +22,6 @@ struct platform {
 struct address_space {
     struct platform *platform;
     struct stub *stub;
-    /* Time that threads of this space spent in guest mode; shares the CPU time among them. */
-    atomic_ullong guest_ns;
 };
 
 /* Bits of platform_thread.state. */
@@ -42,8 +40,7 @@ struct platform_thread {
     struct arch_regs host; /* what the host thread's registers are */
     bool host_valid;
     uint64_t cr2; /* of the last page fault */
-    atomic_ullong guest_ns;
-    uint64_t user_ns, system_ns; /* last reported: they never decrease */
+    struct stub_thread_time time;
     struct placement_pair pair;
 };
 

@@ -190,13 +190,6 @@ static int examine_stop(struct platform_thread *thread, int status, struct arch_
     }
 }
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 int ptrace_thread_run(struct platform_thread *thread, struct arch_regs *regs,
                       struct platform_event *ret_event)
 {
@@ -212,7 +205,7 @@ int ptrace_thread_run(struct platform_thread *thread, struct arch_regs *regs,
     struct arch_regs wanted;
     prepare_regs(regs, &wanted);
     int rc = ptrace_thread_load(thread, &wanted);
-    uint64_t start = monotonic_ns();
+    uint64_t start = host_monotonic_ns();
     placement_enter(thread->space->platform->placement, &thread->pair);
     while (rc == 0) {
         int status;
@@ -224,9 +217,8 @@ int ptrace_thread_run(struct platform_thread *thread, struct arch_regs *regs,
     }
     placement_leave(thread->space->platform->placement, &thread->pair);
     atomic_fetch_and(&thread->state, ~THREAD_IN_GUEST);
-    uint64_t spent = monotonic_ns() - start;
-    atomic_fetch_add_explicit(&thread->guest_ns, spent, memory_order_relaxed);
-    atomic_fetch_add_explicit(&thread->space->guest_ns, spent, memory_order_relaxed);
+    uint64_t spent = host_monotonic_ns() - start;
+    stub_time_add(thread->space->stub, &thread->time, spent);
     if (rc == PLATFORM_DEAD) {
         atomic_store(&thread->space->stub->dead, true);
     }

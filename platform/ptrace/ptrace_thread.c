@@ -56,7 +56,6 @@ int ptrace_thread_new(struct address_space *space, struct platform_thread **ret_
     }
     thread->space = space;
     atomic_init(&thread->state, 0);
-    atomic_init(&thread->guest_ns, 0);
     placement_add(space->platform->placement, &thread->pair, thread->tid);
     *ret_thread = thread;
     return 0;
@@ -123,31 +122,10 @@ int ptrace_thread_set_xstate(struct platform_thread *thread, const void *buffer,
     return rc;
 }
 
-/*
- * The host tells the CPU time of another process, not that of its threads (Linux: pid_for_clock()),
- * and the guest could forge what its own threads measure. So the exact total of the stub is shared
- * among its threads by the time each spent in guest mode.
- */
 int ptrace_thread_cpu_time(struct platform_thread *thread, uint64_t *ret_user_ns,
                            uint64_t *ret_system_ns)
 {
-    uint64_t user;
-    uint64_t system;
-    int rc = host_process_cpu_time(thread->space->stub->pid, &user, &system);
-    if (rc != 0) {
-        return rc == -EINVAL ? PLATFORM_DEAD : rc;
-    }
-    uint64_t mine = atomic_load(&thread->guest_ns);
-    uint64_t all = atomic_load(&thread->space->guest_ns);
-    if (mine < all) {
-        user = (uint64_t)((unsigned __int128)user * mine / all);
-        system = (uint64_t)((unsigned __int128)system * mine / all);
-    }
-    thread->user_ns = max_of(thread->user_ns, user);
-    thread->system_ns = max_of(thread->system_ns, system);
-    *ret_user_ns = thread->user_ns;
-    *ret_system_ns = thread->system_ns;
-    return 0;
+    return stub_time_read(thread->space->stub, &thread->time, ret_user_ns, ret_system_ns);
 }
 
 int ptrace_thread_set_affinity(struct platform_thread *thread, const void *mask, size_t mask_size)

@@ -26,6 +26,12 @@ struct stub_area {
     bool busy;
 };
 
+/* A guest thread's part of its stub's CPU time. */
+struct stub_thread_time {
+    atomic_ullong guest_time;    /* spent in guest mode; in the engine's unit */
+    uint64_t user_ns, system_ns; /* last reported: they never decrease */
+};
+
 struct stub {
     pid_t pid; /* from the kernel's credentials on the stub's first message */
     int socket;
@@ -34,8 +40,9 @@ struct stub {
     struct vdso_info vdso;
     int pages; /* the memfd with all shared pages */
     struct mutex service;
-    uint32_t sequence;       /* under service */
-    struct stub_area *areas; /* under service: by slot; a NULL view has never been used */
+    uint32_t sequence;        /* under service */
+    atomic_ullong guest_time; /* of all its guest threads; in the engine's unit */
+    struct stub_area *areas;  /* under service: by slot; a NULL view has never been used */
     uint32_t area_count;
     int service_cpu; /* under service; where the service thread is pinned, -1 at first */
     atomic_bool dead;
@@ -65,6 +72,16 @@ int stub_new_thread(struct stub *stub, pid_t *ret_tid) must_check;
 int stub_new_guest_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
                           struct stub_mailbox **ret_mailbox) must_check;
 void stub_release_area(struct stub *stub, uint32_t slot);
+
+/* The thread was in guest mode for so long. */
+void stub_time_add(struct stub *stub, struct stub_thread_time *time, uint64_t spent);
+/*
+ * The host tells the CPU time of another process, not that of its threads (Linux: pid_for_clock()),
+ * and the guest could forge what its own threads measure. So the exact total of the stub is shared
+ * among its threads by the time each spent in guest mode. Called by the thread's own sentry thread.
+ */
+int stub_time_read(struct stub *stub, struct stub_thread_time *time, uint64_t *ret_user_ns,
+                   uint64_t *ret_system_ns) must_check;
 bool stub_is_dead(struct stub *stub);
 /* Marks the stub dead and kills the process: it broke the protocol. */
 void stub_kill(struct stub *stub);

@@ -85,7 +85,6 @@ int trap_new_space(struct platform *platform, struct address_space *parent,
     }
     if (rc == 0) {
         space->platform = platform;
-        atomic_init(&space->guest_ticks, 0);
         atomic_init(&space->stop_pending, 0);
         rc = trap_monitor_add_space(platform->monitor, space);
     }

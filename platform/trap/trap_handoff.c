@@ -38,13 +38,6 @@ bool trap_give_turn(struct platform_thread *thread)
     return true;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Nobody will post any more. A process that dies loses its threads one by one. */
 static int lost(struct platform_thread *thread)
 {
@@ -69,7 +62,7 @@ static uint64_t next_sleep(struct platform_thread *thread, uint64_t limit, uint6
     if (limit == 0) {
         return LOOK_INTERVAL_NS;
     }
-    uint64_t now = now_ns();
+    uint64_t now = host_monotonic_ns();
     if (*deadline == 0) {
         *deadline = now + limit;
     }

@@ -41,8 +41,6 @@ struct address_space {
     struct stub *stub;
     struct mutex change; /* RANK_SPACE: serialises changes of mappings and of text */
     struct trap_text *text;
-    /* Time that threads of this space spent in guest mode; shares the CPU time among them. */
-    atomic_ullong guest_ticks;
     uint64_t id;              /* of the monitor's event; constant */
     atomic_uint stop_pending; /* threads in guest mode that trap_stop_begin waits for */
     /* Under the monitor's lock. */
@@ -109,8 +107,7 @@ struct platform_thread {
     struct trap_place places[64];
     uint32_t traps; /* calls that came by signal */
     bool promote;   /* they are so many that their text is to be looked at */
-    atomic_ullong guest_ticks;
-    uint64_t user_ns, system_ns; /* last reported: they never decrease */
+    struct stub_thread_time time;
     struct placement_pair pair;
     struct trap_pace pace;
     struct trap_copies copies;

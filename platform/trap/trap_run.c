@@ -251,8 +251,7 @@ static int run_guest(struct platform_thread *thread, struct arch_regs *regs,
         trap_stop_reached(thread->space);
     }
     uint64_t spent = thread->pace.posted - start;
-    atomic_fetch_add_explicit(&thread->guest_ticks, spent, memory_order_relaxed);
-    atomic_fetch_add_explicit(&thread->space->guest_ticks, spent, memory_order_relaxed);
+    stub_time_add(thread->space->stub, &thread->time, spent);
     return rc;
 }
 

@@ -24,7 +24,6 @@ static struct platform_thread *alloc_thread(struct address_space *space)
         thread->space = space;
         atomic_init(&thread->state, 0);
         atomic_init(&thread->dead, false);
-        atomic_init(&thread->guest_ticks, 0);
         trap_pace_init(&thread->pace);
     }
     return thread;
@@ -193,28 +192,10 @@ int trap_thread_atomic(struct platform_thread *thread, guest_addr addr, enum pla
     return *(volatile int32_t *)&mailbox->result == 0 ? 0 : -EFAULT;
 }
 
-/* As in the ptrace engine: the host tells another process's total only, which is shared out by the
- * time that each thread spent in guest mode. */
 int trap_thread_cpu_time(struct platform_thread *thread, uint64_t *ret_user_ns,
                          uint64_t *ret_system_ns)
 {
-    uint64_t user;
-    uint64_t system;
-    int rc = host_process_cpu_time(thread->space->stub->pid, &user, &system);
-    if (rc != 0) {
-        return rc == -EINVAL ? PLATFORM_DEAD : rc;
-    }
-    uint64_t mine = atomic_load(&thread->guest_ticks);
-    uint64_t all = atomic_load(&thread->space->guest_ticks);
-    if (mine < all) {
-        user = (uint64_t)((unsigned __int128)user * mine / all);
-        system = (uint64_t)((unsigned __int128)system * mine / all);
-    }
-    thread->user_ns = max_of(thread->user_ns, user);
-    thread->system_ns = max_of(thread->system_ns, system);
-    *ret_user_ns = thread->user_ns;
-    *ret_system_ns = thread->system_ns;
-    return 0;
+    return stub_time_read(thread->space->stub, &thread->time, ret_user_ns, ret_system_ns);
 }
 
 int trap_thread_set_affinity(struct platform_thread *thread, const void *mask, size_t mask_size)

@@ -2,9 +2,11 @@
  * fuzz_gofer_wire.c: message decoding on both sides, and a whole session that answers the bytes of
  * a hostile client about an empty temporary directory.
  */
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gofer/files/session.h"
@@ -13,11 +15,24 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct session *session;
+static char root[] = "/tmp/fuzz-gofer-XXXXXX";
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+static void remove_root(void)
+{
+    nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
 
 /* A directory of which nothing is missed, whatever the bytes make of it. */
 static void start(void)
 {
-    static char root[] = "/tmp/fuzz-gofer-XXXXXX";
     static struct gofer_mount_config mount = {.guest_path = "/work", .mode = GOFER_ACCESS_WRITE};
     static struct gofer_config config = {
         .mounts = &mount, .mount_count = 1, .audit_fd = -1, .connection_fd = -1, .max_fids = 4096};
@@ -29,6 +44,7 @@ static void start(void)
         policy_add_quota(policy, "/work", 65536, 64, &error)) {
         abort();
     }
+    atexit(remove_root);
     mount.host_path = root;
     config.policy = policy;
     config.log = (struct log_config){.fd = -1};

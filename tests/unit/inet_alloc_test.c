@@ -2,6 +2,7 @@
  * inet_alloc_test.c: the Nth allocation of connections, streams and datagrams fails, for every N:
  * the call answers ENOMEM (ENFILE, or drops a datagram), leaks nothing, and the next one works.
  */
+#include "tests/unit/failing_alloc.h"
 #include "tests/unit/io.h"
 
 #include <errno.h>
@@ -14,50 +15,6 @@
 #include "sentry/net/inet.h"
 #include "sentry/net/net_report.h"
 #include "sentry/net/socket.h"
-
-static long countdown = -1; /* allocations until one fails; negative: none fails */
-static bool failed;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-char *__wrap_strdup(const char *text);
-
-static bool must_fail(void)
-{
-    if (countdown < 0) {
-        return false;
-    }
-    if (countdown-- == 0) {
-        failed = true;
-        return true;
-    }
-    return false;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-    return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return must_fail() ? NULL : __real_strdup(text);
-}
 
 static struct socket_address loopback(uint16_t port)
 {
@@ -201,15 +158,15 @@ static int report(void)
 static void every_allocation(int (*operation)(void))
 {
     for (int runs = 0;; runs++) {
-        failed = false;
-        countdown = runs;
+        alloc_failed = false;
+        alloc_countdown = runs;
         int result = operation();
-        countdown = -1;
-        assert_true(result == 0 || (failed && (result == -ENOMEM || result == -EAGAIN)));
+        alloc_countdown = -1;
+        assert_true(result == 0 || (alloc_failed && (result == -ENOMEM || result == -EAGAIN)));
         assert_int_equal(atomic_load(&inet_memory), 0);
         assert_int_equal(socket_total(), 0);
         assert_int_equal(operation(), 0);
-        if (!failed) {
+        if (!alloc_failed) {
             return;
         }
     }

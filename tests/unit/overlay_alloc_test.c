@@ -2,56 +2,13 @@
  * overlay_alloc_test.c: the Nth allocation of each change fails, for every N: the change answers
  * ENOMEM, the tree shows what it showed before, and nothing leaks.
  */
+#include "tests/unit/failing_alloc.h"
 #include "tests/unit/vfs_harness.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "sentry/fs/overlay/overlay.h"
-
-static long countdown = -1; /* allocations until one fails; negative: none fails */
-static bool failed;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-char *__wrap_strdup(const char *text);
-
-static bool must_fail(void)
-{
-    if (countdown < 0) {
-        return false;
-    }
-    if (countdown-- == 0) {
-        failed = true;
-        return true;
-    }
-    return false;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-    return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return must_fail() ? NULL : __real_strdup(text);
-}
 
 static struct super *merged;
 
@@ -195,11 +152,11 @@ static void fail_each_allocation(int (*change)(void))
     long n = 0;
     do {
         make_overlay();
-        failed = false;
-        countdown = n++;
+        alloc_failed = false;
+        alloc_countdown = n++;
         int result = change();
-        countdown = -1;
-        if (failed) {
+        alloc_countdown = -1;
+        if (alloc_failed) {
             /* Some allocations may be done without (caches): then the change succeeded. */
             assert_true(result == 0 || result == -ENOMEM || result == -ENFILE);
         } else {
@@ -211,7 +168,7 @@ static void fail_each_allocation(int (*change)(void))
         unmount("/m");
         unmount("/lower");
         dentry_shrink(NULL);
-    } while (failed);
+    } while (alloc_failed);
     assert_true(n > 1);
 }
 

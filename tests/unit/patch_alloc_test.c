@@ -12,44 +12,9 @@
 #include <string.h>
 
 #include "platform/patch/patch_cache.h"
+#include "tests/unit/failing_alloc.h"
 #include "tests/unit/patch_check.h"
 #include "tests/unit/patch_files.h"
-
-static long countdown = -1; /* allocations until one fails; negative: none fails */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-char *__wrap_strdup(const char *text);
-
-static bool must_fail(void)
-{
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-    return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return must_fail() ? NULL : __real_strdup(text);
-}
 
 /* Builds, adds a site, and goes through a cache. Returns the first error. */
 static int use(const struct patch_file *file, uint64_t added)
@@ -123,16 +88,16 @@ static void test_failing_allocations(void **state)
     uint64_t added = find_addition(&file);
     assert_true(added != 0);
     for (;; tried++) {
-        countdown = tried;
+        alloc_countdown = tried;
         error = use(&file, added);
         assert_true(error == 0 || error == -ENOMEM);
-        if (countdown >= 0) {
+        if (alloc_countdown >= 0) {
             break; /* none failed any more */
         }
-        countdown = -1;
+        alloc_countdown = -1;
         assert_int_equal(use(&file, added), 0);
     }
-    countdown = -1;
+    alloc_countdown = -1;
     printf("%ld allocations failed in turn\n", tried);
     assert_int_equal(error, 0);
     assert_true(tried > 20);

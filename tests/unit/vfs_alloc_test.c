@@ -2,6 +2,7 @@
  * vfs_alloc_test.c: the Nth allocation of each operation fails, for every N: the operation answers
  * ENOMEM (or ENFILE), leaks nothing and leaves the tree usable.
  */
+#include "tests/unit/failing_alloc.h"
 #include "tests/unit/vfs_fixture.h"
 
 #include <linux/fs.h>
@@ -9,50 +10,6 @@
 #include <sys/stat.h>
 
 #include "sentry/vfs/file_lock.h"
-
-static long countdown = -1; /* allocations until one fails; negative: none fails */
-static bool failed;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-char *__wrap_strdup(const char *text);
-
-static bool must_fail(void)
-{
-    if (countdown < 0) {
-        return false;
-    }
-    if (countdown-- == 0) {
-        failed = true;
-        return true;
-    }
-    return false;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-    return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return must_fail() ? NULL : __real_strdup(text);
-}
 
 static int big_write(void)
 {
@@ -183,19 +140,19 @@ static void every_allocation(void **state)
             assert_int_equal(t_put("/d/f", "x"), 0);
             assert_int_equal(vfs_symlink("/d", NULL, "/l"), 0);
             dentry_shrink(NULL);
-            failed = false;
-            countdown = runs++;
+            alloc_failed = false;
+            alloc_countdown = runs++;
             int error = one_operation(number);
-            countdown = -1;
+            alloc_countdown = -1;
             if (error == 1) {
                 assert_int_equal(vfs_teardown(state), 0);
                 return;
             }
-            if (error != 0 && !(failed && error == -ENOMEM)) {
+            if (error != 0 && !(alloc_failed && error == -ENOMEM)) {
                 print_error("operation %d, allocation %d: %d\n", number, runs - 1, error);
             }
             /* A table that could not grow is no failure. */
-            assert_true(error == 0 || (failed && error == -ENOMEM));
+            assert_true(error == 0 || (alloc_failed && error == -ENOMEM));
             struct inode_attr attr;
             assert_int_equal(t_stat("/d/sub0", 0, &attr), 0);
             assert_int_equal(vfs_mkdir(NULL, "/d/after", 0755), 0);
@@ -203,7 +160,7 @@ static void every_allocation(void **state)
                 fail_msg("operation %d, allocation %d: something is still in memory", number,
                          runs - 1);
             }
-        } while (failed);
+        } while (alloc_failed);
         assert_true(runs > 1);
     }
 }

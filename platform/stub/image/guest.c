@@ -543,6 +543,21 @@ static _Noreturn void call_by_signal(struct stub_mailbox *mailbox, struct signal
     guest_restart(mailbox, serve_event, STUB_EVENT_SYSCALL);
 }
 
+/* Posts the event that the signal means; the registers are in the mailbox. */
+static _Noreturn void post_signal(struct stub_mailbox *mailbox, int signo,
+                                  const struct signal_info *info,
+                                  const struct signal_context *context, uint32_t event)
+{
+    mailbox->signo = signo;
+    mailbox->code = info->code;
+    mailbox->addr = info->addr;
+    mailbox->trapno = context->trapno;
+    mailbox->err = context->err;
+    mailbox->cr2 = context->cr2;
+    load_xstate(context->fpstate);
+    guest_restart(mailbox, serve_event, event);
+}
+
 static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
                                      const struct signal_info *info, struct signal_context *context)
 {
@@ -594,14 +609,7 @@ static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
     } else {
         store_registers(mailbox, context);
     }
-    mailbox->signo = signo;
-    mailbox->code = info->code;
-    mailbox->addr = info->addr;
-    mailbox->trapno = context->trapno;
-    mailbox->err = context->err;
-    mailbox->cr2 = context->cr2;
-    load_xstate(context->fpstate);
-    guest_restart(mailbox, serve_event, STUB_EVENT_FAULT);
+    post_signal(mailbox, signo, info, context, STUB_EVENT_FAULT);
 }
 
 void guest_signal(int signo, const struct signal_info *info, struct signal_context *context)
@@ -631,12 +639,5 @@ void guest_signal(int signo, const struct signal_info *info, struct signal_conte
         return_from_signal(mailbox, context); /* sent by somebody on the host */
     }
     store_registers(mailbox, context);
-    mailbox->signo = signo;
-    mailbox->code = info->code;
-    mailbox->addr = info->addr;
-    mailbox->trapno = context->trapno;
-    mailbox->err = context->err;
-    mailbox->cr2 = context->cr2;
-    load_xstate(context->fpstate);
-    guest_restart(mailbox, serve_event, event);
+    post_signal(mailbox, signo, info, context, event);
 }
