@@ -32,6 +32,7 @@ enum lock_rank {
     RANK_OBJECT,     /* eventfd, timerfd, signalfd, inotify, message queues, flock tables … */
     RANK_FD_TABLE,   /* descriptor table of a process */
     RANK_MM,         /* area table of one address space; held across service requests */
+    RANK_SHM,        /* System V segments: areas that come and go are counted */
     RANK_FS_CONTEXT, /* root, cwd, umask */
     RANK_FUTEX,      /* futex hash bucket (guest word is read under it); nested in address order */
     RANK_KERNEL,     /* task tree, process groups, sessions, signal state */

@@ -30,6 +30,8 @@
 #include "sentry/fs/dev/device.h"
 #include "sentry/fs/dev/host_stream.h"
 #include "sentry/fs/dev/tty.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/kernel/ipc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/task_clone.h"
@@ -37,6 +39,8 @@
 #include "sentry/mm/mm.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/socket.h"
+#include "sentry/vfs/file.h"
+#include "sentry/vfs/inode.h"
 #include "syscalls/dispatch.h"
 #include "syscalls/strace.h"
 
@@ -158,6 +162,24 @@ static void send_signal_to_self(int signo)
     ignore_result(signal_send_task(current.task, signo, &info));
 }
 
+/* The bytes of a System V segment. */
+static int new_segment_file(uint64_t size, struct file **ret_file)
+{
+    struct inode_attr attr = {.size = size};
+    struct file *file;
+    int result = tmpfs_new_memfd("SYSV", 0, &file);
+    if (result != 0) {
+        return result;
+    }
+    result = inode_setattr_unchecked(file->inode, &attr, INODE_SET_SIZE);
+    if (result != 0) {
+        file_unref(file);
+        return result;
+    }
+    *ret_file = file;
+    return 0;
+}
+
 static void wire_hooks(const struct sentry_config *config)
 {
     kernel_syscall = syscall_dispatch;
@@ -166,6 +188,7 @@ static void wire_hooks(const struct sentry_config *config)
     kernel_limit_hit = boot_limit_hit;
     kernel_install_pidfd = pidfd_install;
     current_hooks.send_signal = send_signal_to_self;
+    ipc_segment_file = new_segment_file;
     device_init();
     pipe_init();
     epoll_init();

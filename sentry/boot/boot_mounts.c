@@ -278,6 +278,7 @@ int boot_mounts(const struct sentry_config *config, char *text, size_t text_size
 {
     tmpfs_limit = config->limits.tmpfs;
     tmpfs_account.charge = charge_tmpfs;
+    kernel_charge = charge_tmpfs;
     if (config->gofer_fd >= 0) {
         int result = gofer_client_new(config->gofer_fd, &client);
         if (result != 0) {

@@ -9,6 +9,12 @@
 struct kernel kernel;
 void (*kernel_task_exited)(struct task *task, int wait_status);
 void (*kernel_first_process_exited)(int wait_status);
+static int charge_nothing(int64_t bytes)
+{
+    (void)bytes;
+    return 0;
+}
+int (*kernel_charge)(int64_t bytes) = charge_nothing;
 void (*kernel_limit_hit)(const char *name, const char *detail, bool fatal);
 struct tty_kernel_hooks tty_kernel_hooks;
 

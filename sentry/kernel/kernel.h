@@ -59,6 +59,10 @@ extern void (*kernel_task_exited)(struct task *task, int wait_status);
  * where `fatal`. */
 extern void (*kernel_limit_hit)(const char *name, const char *detail, bool fatal);
 
+/* Memory that the sentry keeps on behalf of guests (messages, semaphores) changes by so many bytes:
+ * only an increase may fail (-ENOSPC). Allowed under locks ranked below RANK_ACCOUNT. */
+extern int (*kernel_charge)(int64_t bytes) must_check;
+
 /* Memory that the sandbox may use, and how much of it is free: the limit, else the host's. */
 void kernel_memory(uint64_t *ret_total, uint64_t *ret_available);
 

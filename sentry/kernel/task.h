@@ -29,6 +29,7 @@
 struct fd_table;
 struct fs_context;
 struct mm;
+struct sem_undo_list;
 struct tty;
 
 extern struct mutex kernel_lock;
@@ -149,10 +150,11 @@ struct task {
     uint32_t altstack_flags;
     struct wait_queue signal_wait; /* signalfd: woken when a signal is queued */
 
-    uint64_t clear_child_tid;     /* guest address or 0 */
-    _Atomic uint64_t robust_list; /* guest address or 0 */
-    struct task *vfork_parent;    /* (K) waits until this task execs or exits */
-    bool vfork_done;              /* (K) of the waiting parent */
+    uint64_t clear_child_tid;       /* guest address or 0 */
+    _Atomic uint64_t robust_list;   /* guest address or 0 */
+    struct sem_undo_list *sem_undo; /* own: SEM_UNDO; NULL: nothing was to be undone yet */
+    struct task *vfork_parent;      /* (K) waits until this task execs or exits */
+    bool vfork_done;                /* (K) of the waiting parent */
     struct restart_block restart_block;
     atomic_int syscall_nr; /* of the call in progress, -1 outside; for /proc/pid/syscall */
     uint64_t start_ns;

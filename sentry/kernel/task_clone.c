@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/kernel/ipc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/task.h"
@@ -116,6 +117,13 @@ static int copy_resources(struct task *parent, struct task *child, uint64_t flag
         result = child->fs ? 0 : -ENOMEM;
     }
     child->cred = cred_ref(parent->cred);
+    if (result == 0 && (flags & CLONE_SYSVSEM)) {
+        if (!parent->sem_undo) {
+            parent->sem_undo = sem_undo_list_new();
+        }
+        child->sem_undo = parent->sem_undo ? sem_undo_list_ref(parent->sem_undo) : NULL;
+        result = child->sem_undo ? 0 : -ENOMEM;
+    }
     return result;
 }
 
@@ -254,6 +262,8 @@ static void discard(struct task *child, bool published)
             mutex_unlock(&kernel_lock);
         }
     }
+    sem_undo_list_unref(child->sem_undo);
+    child->sem_undo = NULL;
     child->mm = mm_unref(child->mm);
     child->fds = child->fds ? fd_table_unref(child->fds) : NULL;
     child->fs = child->fs ? fs_context_unref(child->fs) : NULL;
@@ -390,6 +400,10 @@ int task_unshare(struct task *task, uint64_t flags)
             fd_table_unref(fds);
         }
         return -ENOMEM;
+    }
+    if (flags & (CLONE_SYSVSEM | CLONE_NEWIPC)) { /* Linux: the undo list is undone now */
+        sem_undo_list_unref(task->sem_undo);
+        task->sem_undo = NULL;
     }
     mutex_lock(&kernel_lock);
     struct fd_table *old_fds = fds ? task->fds : NULL;

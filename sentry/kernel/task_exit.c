@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/kernel/ipc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
@@ -303,6 +304,8 @@ void task_exit(struct task *task)
         posix_timers_end(process);
         release_terminal(process);
     }
+    sem_undo_list_unref(task->sem_undo);
+    task->sem_undo = NULL;
     mutex_lock(&kernel_lock);
     struct mm *mm = task->mm;
     struct fd_table *fds = task->fds;

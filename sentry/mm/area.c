@@ -34,9 +34,23 @@ static bool counts_shared_write(const struct area *area)
            area->backing->ops->shared_write;
 }
 
+void area_take_backing(struct area *area, struct mm_backing *backing)
+{
+    area->backing = backing;
+    if (backing) {
+        backing->ops->ref(backing);
+        if (backing->ops->mapped) {
+            backing->ops->mapped(backing, 1);
+        }
+    }
+}
+
 void area_free(struct area *area)
 {
     if (area->backing) {
+        if (area->backing->ops->mapped) {
+            area->backing->ops->mapped(area->backing, -1);
+        }
         area->backing->ops->unref(area->backing);
     }
     free(area);
@@ -160,9 +174,7 @@ int area_split_at(struct mm *mm, uint64_t addr)
     }
     area_remove(mm, area);
     *right = *area;
-    if (right->backing) {
-        right->backing->ops->ref(right->backing);
-    }
+    area_take_backing(right, area->backing);
     right->start = addr;
     right->offset = area->backing ? area->offset + (addr - area->start) : 0;
     area->end = addr;

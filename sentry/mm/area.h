@@ -7,6 +7,8 @@ RB_PROTOTYPE(area_tree, area, node, area_compare)
 
 struct area *area_new(uint64_t start, uint64_t end) must_check;
 void area_free(struct area *area); /* drops the backing */
+/* Gives the area, which is new, a reference of its own to the backing (NULL: nothing). */
+void area_take_backing(struct area *area, struct mm_backing *backing);
 /* Inserts and merges with equal neighbours; accounts. The area is consumed. */
 void area_insert(struct mm *mm, struct area *area);
 void area_remove(struct mm *mm, struct area *area); /* unlinks and accounts; does not free */

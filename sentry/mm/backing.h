@@ -20,6 +20,9 @@ struct mm_backing_ops {
                      uint64_t *ret_ino);
     /* Called when a shared writable mapping of the backing appears or goes (memfd write seals). */
     void (*shared_write)(struct mm_backing *backing, int delta);
+    /* An area of the backing came into being (1) or is gone (-1): each part of a split one, each
+     * copy of a fork. Under the lock of the area table but for the -1. May be NULL. */
+    void (*mapped)(struct mm_backing *backing, int delta);
     /* msync(MS_SYNC). 0 or negative errno. */
     int (*sync)(struct mm_backing *backing) must_check;
 };

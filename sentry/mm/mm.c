@@ -146,9 +146,7 @@ static int fork_areas(struct mm *parent, struct mm *child)
         }
         *copy = *area;
         copy->flags &= ~(unsigned)AREA_LOCKED; /* Linux: locks are not inherited */
-        if (copy->backing) {
-            copy->backing->ops->ref(copy->backing);
-        }
+        area_take_backing(copy, area->backing);
         area_insert(child, copy);
     }
     return 0;

@@ -118,6 +118,8 @@ struct mm_map_request {
 };
 int mm_map(struct mm *mm, const struct mm_map_request *request, uint64_t *ret_addr) must_check;
 int mm_unmap(struct mm *mm, uint64_t addr, uint64_t length) must_check;
+/* shmdt(2): unmaps what is left of the System V segment attached at addr. -EINVAL: none. */
+int mm_detach(struct mm *mm, uint64_t addr) must_check;
 int mm_protect(struct mm *mm, uint64_t addr, uint64_t length, int prot) must_check;
 int mm_remap(struct mm *mm, uint64_t old_addr, uint64_t old_length, uint64_t new_length, int flags,
              uint64_t new_addr, uint64_t *ret_addr) must_check;

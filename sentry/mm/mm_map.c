@@ -171,8 +171,7 @@ int mm_map(struct mm *mm, const struct mm_map_request *request, uint64_t *ret_ad
         area->prot = local.prot;
         area->flags = area_flags_of(&local);
         if (local.backing) {
-            local.backing->ops->ref(local.backing);
-            area->backing = local.backing;
+            area_take_backing(area, local.backing);
             area->offset = local.offset;
             area->max_prot = local.max_prot;
         }
@@ -213,6 +212,39 @@ int mm_unmap(struct mm *mm, uint64_t addr, uint64_t length)
         }
     }
     mm_unlock(mm);
+    return result;
+}
+
+/* The next piece of the segment attached at addr: the same backing, still where it was mapped. */
+static struct area *attached_piece(struct mm *mm, uint64_t from, uint64_t addr,
+                                   const struct mm_backing *backing)
+{
+    struct area *area = mm_find_from_locked(mm, from);
+    for (; area; area = mm_next_locked(area)) {
+        if ((area->flags & AREA_SHM) && area->start >= addr && area->start - addr == area->offset &&
+            (!backing || area->backing == backing)) {
+            return area;
+        }
+    }
+    return NULL;
+}
+
+int mm_detach(struct mm *mm, uint64_t addr)
+{
+    mm_lock(mm);
+    struct area *area = attached_piece(mm, addr, addr, NULL);
+    struct mm_backing *backing = area ? area->backing : NULL;
+    int result = area ? 0 : -EINVAL;
+    while (area && result == 0) {
+        uint64_t start = area->start;
+        uint64_t end = area->end;
+        result = mm->platform->space_unmap(mm->space, start, end - start);
+        if (result == 0) {
+            result = clear_table(mm, start, end);
+        }
+        area = attached_piece(mm, end, addr, backing);
+    }
+    mm_unlock(mm); /* the backing's references go here at the earliest */
     return result;
 }
 

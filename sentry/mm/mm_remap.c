@@ -107,9 +107,7 @@ static int move_area(struct mm *mm, const struct remap *remap, uint64_t new_addr
     }
     area = mm_find_locked(mm, remap->old_addr);
     *copy = *area;
-    if (copy->backing) {
-        copy->backing->ops->ref(copy->backing);
-    }
+    area_take_backing(copy, area->backing);
     copy->offset += copy->backing ? remap->old_addr - area->start : 0;
     if (!keep) {
         area_erase_range(mm, remap->old_addr, remap->old_addr + remap->old_length);

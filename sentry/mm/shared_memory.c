@@ -22,7 +22,8 @@ struct shared_memory {
 
 #define SHARED_MEMORY_DEV 1 /* makedev(0, 1): Linux's kernel-internal tmpfs mount */
 
-static atomic_ullong next_ino = 1;
+/* Below are the numbers of System V segments, which have the same device. */
+static atomic_ullong next_ino = 1ULL << 31;
 
 static struct shared_memory *from_backing(struct mm_backing *backing)
 {

@@ -80,6 +80,7 @@ static inline struct proc_node *proc_node_of(struct inode *inode)
 extern const struct proc_entry proc_root;
 extern const struct proc_entry proc_pid;       /* /proc/PID */
 extern const struct proc_entry proc_tid;       /* /proc/PID/task/TID */
+extern const struct proc_entry proc_sysvipc[]; /* /proc/sysvipc */
 extern const struct proc_entry proc_net[];     /* /proc/PID/net */
 extern const struct proc_entry proc_sys[];     /* /proc/sys */
 extern const struct proc_entry proc_sys_net[]; /* /proc/sys/net */
@@ -130,6 +131,28 @@ int proc_link_root(struct proc_node *node, struct text *out) must_check;
 int proc_follow_exe(struct proc_node *node, struct path *ret_path) must_check;
 int proc_follow_cwd(struct proc_node *node, struct path *ret_path) must_check;
 int proc_follow_root(struct proc_node *node, struct path *ret_path) must_check;
+
+/* proc_ipc.c: /proc/sys/kernel/{shm,msg,sem}*. */
+int proc_show_msgmax(struct proc_node *node, struct text *out) must_check;
+int proc_write_msgmax(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_msgmnb(struct proc_node *node, struct text *out) must_check;
+int proc_write_msgmnb(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_msgmni(struct proc_node *node, struct text *out) must_check;
+int proc_write_msgmni(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_sem(struct proc_node *node, struct text *out) must_check;
+int proc_write_sem(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_shmall(struct proc_node *node, struct text *out) must_check;
+int proc_write_shmall(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_shmmax(struct proc_node *node, struct text *out) must_check;
+int proc_write_shmmax(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_shmmni(struct proc_node *node, struct text *out) must_check;
+int proc_write_shmmni(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_msg_next_id(struct proc_node *node, struct text *out) must_check;
+int proc_write_msg_next_id(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_sem_next_id(struct proc_node *node, struct text *out) must_check;
+int proc_write_sem_next_id(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_shm_next_id(struct proc_node *node, struct text *out) must_check;
+int proc_write_shm_next_id(struct proc_node *node, char *data, size_t length) must_check;
 
 #define PROC_HZ      100
 #define PROC_TICK_NS (1000000000ULL / PROC_HZ)

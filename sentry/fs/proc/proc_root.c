@@ -321,6 +321,7 @@ static const struct proc_entry root_rows[] = {
     PROC_FILE("stat", 0444, 0, show_stat),
     PROC_FILE("swaps", 0444, 0, show_swaps),
     PROC_DIR("sys", proc_sys),
+    PROC_DIR("sysvipc", proc_sysvipc),
     PROC_FILE("uptime", 0444, 0, show_uptime),
     PROC_FILE("version", 0444, 0, show_version),
     PROC_FILE("vmstat", 0444, 0, show_vmstat),

@@ -115,9 +115,6 @@ VALUE(core_pattern, "core")
 VALUE(core_uses_pid, "0")
 VALUE(dmesg_restrict, "1")
 VALUE(kptr_restrict, "1")
-VALUE(msgmax, "8192")
-VALUE(msgmnb, "16384")
-VALUE(msgmni, "32000")
 VALUE(ngroups_max, "65536")
 VALUE(osrelease, KERNEL_RELEASE)
 VALUE(ostype, "Linux")
@@ -129,10 +126,6 @@ VALUE(printk, "4\t4\t1\t7")
 VALUE(randomize_va_space, "2")
 VALUE(rtsig_max, "32768")
 VALUE(sched_child_runs_first, "0")
-VALUE(sem, "32000\t1024000000\t500\t32000")
-VALUE(shmall, "18446744073692774399")
-VALUE(shmmax, "18446744073692774399")
-VALUE(shmmni, "4096")
 VALUE(shm_rmid_forced, "0")
 VALUE(sysrq, "0")
 VALUE(tainted, "0")
@@ -160,9 +153,10 @@ static const struct proc_entry kernel_rows[] = {
     PROC_WRITABLE("hostname", 0644, 0, show_hostname, write_hostname),
     PROC_DIR("keys", keys_rows),
     ROW(kptr_restrict),
-    ROW(msgmax),
-    ROW(msgmnb),
-    ROW(msgmni),
+    PROC_WRITABLE("msgmax", 0644, 0, proc_show_msgmax, proc_write_msgmax),
+    PROC_WRITABLE("msgmnb", 0644, 0, proc_show_msgmnb, proc_write_msgmnb),
+    PROC_WRITABLE("msgmni", 0644, 0, proc_show_msgmni, proc_write_msgmni),
+    PROC_WRITABLE("msg_next_id", 0644, 0, proc_show_msg_next_id, proc_write_msg_next_id),
     ROW(ngroups_max),
     ROW(osrelease),
     ROW(ostype),
@@ -177,11 +171,13 @@ static const struct proc_entry kernel_rows[] = {
     ROW_AS("rtsig-max", rtsig_max),
     ROW(sched_child_runs_first),
     PROC_DIR("seccomp", seccomp_rows),
-    ROW(sem),
+    PROC_WRITABLE("sem", 0644, 0, proc_show_sem, proc_write_sem),
+    PROC_WRITABLE("sem_next_id", 0644, 0, proc_show_sem_next_id, proc_write_sem_next_id),
+    PROC_WRITABLE("shm_next_id", 0644, 0, proc_show_shm_next_id, proc_write_shm_next_id),
     ROW(shm_rmid_forced),
-    ROW(shmall),
-    ROW(shmmax),
-    ROW(shmmni),
+    PROC_WRITABLE("shmall", 0644, 0, proc_show_shmall, proc_write_shmall),
+    PROC_WRITABLE("shmmax", 0644, 0, proc_show_shmmax, proc_write_shmmax),
+    PROC_WRITABLE("shmmni", 0644, 0, proc_show_shmmni, proc_write_shmmni),
     ROW(sysrq),
     ROW(tainted),
     ROW_AS("threads-max", threads_max),
