@@ -59,6 +59,24 @@ struct platform_event {
     struct platform_fault fault;
 };
 
+/* Calls whose results the sentry knows before they are made: see thread_answer. */
+enum platform_answer {
+    PLATFORM_ANSWER_NONE,
+    PLATFORM_ANSWER_GETPID,
+    PLATFORM_ANSWER_GETTID,
+    PLATFORM_ANSWER_GETUID,
+    PLATFORM_ANSWER_GETEUID,
+    PLATFORM_ANSWER_GETGID,
+    PLATFORM_ANSWER_GETEGID,
+    PLATFORM_ANSWER_SCHED_YIELD, /* 0, after the guest thread gave up its CPU */
+    PLATFORM_ANSWER_COUNT,
+};
+
+struct platform_answers {
+    bool known; /* false: the sentry wants to see every call */
+    uint32_t result[PLATFORM_ANSWER_COUNT];
+};
+
 /* Operation of thread_atomic on a 32-bit guest word; returns the old value. */
 enum platform_atomic { PLATFORM_ATOMIC_LOAD, PLATFORM_ATOMIC_CMPXCHG };
 
@@ -151,6 +169,9 @@ struct platform_ops {
     /* Runs guest code with *regs until an event; *regs holds the registers then. */
     int (*thread_run)(struct platform_thread *thread, struct arch_regs *regs,
                       struct platform_event *ret_event) must_check;
+    /* These calls need not be reported by thread_run any more. NULL where the engine reports all.
+     * Until it is called the first time, every call is reported. */
+    void (*thread_answer)(struct platform_thread *thread, const struct platform_answers *answers);
     /* Makes the present or the next thread_run return PLATFORM_EVENT_INTERRUPTED. Any thread. */
     void (*thread_interrupt)(struct platform_thread *thread);
     /* Extended (FPU, vector) state in XSAVE format. get returns its size; buffers hold

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "sentry/kernel/kernel.h"
 #include "syscalls/strace.h"
 #include "syscalls/syscall.h"
 
@@ -20,6 +21,12 @@ static atomic_uint error_counts[SYSCALL_COUNT][SYSCALL_ERRNO_COUNT];
 void syscall_count_enable(bool on)
 {
     atomic_store(&counting, on);
+    syscall_watch();
+}
+
+void syscall_watch(void)
+{
+    atomic_store(&kernel.sees_all_calls, atomic_load(&counting) || strace_enabled());
 }
 
 uint64_t syscall_count_calls(unsigned number)

@@ -24,6 +24,8 @@ void syscall_dispatch(struct task *task);
 /* Turns counting per call and errno on (coverage reports). Off at start; costs nothing while off.
  */
 void syscall_count_enable(bool on);
+/* The trace or the counting was turned on or off: does every call have to come here? */
+void syscall_watch(void);
 uint64_t syscall_count_calls(unsigned number);
 /* How often the call failed with error (positive); restart classes count as EINTR. */
 uint64_t syscall_count_errors(unsigned number, unsigned error);

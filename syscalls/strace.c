@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "sentry/kernel/task.h"
+#include "syscalls/dispatch.h"
 #include "syscalls/strace_names.h"
 #include "syscalls/strace_value.h"
 #include "syscalls/syscall.h"
@@ -26,6 +27,7 @@ atomic_int strace_fd = -1;
 void strace_configure(int fd)
 {
     atomic_store(&strace_fd, fd);
+    syscall_watch();
 }
 
 static void start_line(struct text *text, const struct task *task)

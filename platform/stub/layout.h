@@ -34,9 +34,10 @@
 #define STUB_AT_SIGNAL      0x10440
 #define STUB_AT_RESTORER    0x10460
 #define STUB_AT_ENTRY       0x10480 /* rewritten call sites arrive here, by way of the slot below */
-#define STUB_ENTRY_SLOT     0x107a8 /* constant: the address of the entry; below 2 GB */
-#define STUB_AT_RESUME      0x105a0 /* from here to STUB_AT_RESUME_END lie the ways back */
-#define STUB_AT_RESUME_END  0x10780
+#define STUB_AT_GUEST_YIELD 0x10600
+#define STUB_AT_RESUME      0x10620 /* from here to STUB_AT_RESUME_END lie the ways back */
+#define STUB_AT_RESUME_END  0x10800
+#define STUB_ENTRY_SLOT     0x10828 /* constant: the address of the entry; below 2 GB */
 #define STUB_TEXT_MAX       0x8000
 
 /* File descriptors of a stub. Passed descriptors get the lowest free numbers, from 1. */
@@ -88,6 +89,10 @@
 #define MAILBOX_RCX         136
 #define MAILBOX_INTERRUPTED 168
 #define MAILBOX_ALTSTACK    192
+#define MAILBOX_ANSWERS     256
+
+/* Calls above are never answered in the stub. */
+#define STUB_ANSWERED_CALLS 187
 
 /* What the child of a clone in the list does; 0 for every other call. */
 #define STUB_CHILD_NONE    0
@@ -107,6 +112,9 @@
 #include <stdint.h>
 
 #include "platform/arch/registers.h"
+#include "platform/platform.h"
+
+#define STUB_ANSWER_KNOWN (1ULL << 32)
 
 struct stub_op {
     uint64_t number;
@@ -192,6 +200,10 @@ struct stub_mailbox {
     uint64_t altstack[3]; /* stack_t */
     uint64_t unused_too[5];
 
+    /* By enum platform_answer: the results of calls that the stub answers itself, with
+     * STUB_ANSWER_KNOWN; 0: it has to ask, as for PLATFORM_ANSWER_NONE. */
+    uint64_t answers[PLATFORM_ANSWER_COUNT];
+
     /* What the stub copied before it posted a system call; length 0: nothing. */
     struct stub_copy in[STUB_COPIES_IN];
     /* STUB_EVENT_FAULT */
@@ -211,6 +223,7 @@ _Static_assert(offsetof(struct stub_request, filter_length) == STUB_REQUEST_FILT
 _Static_assert(sizeof(struct stub_mailbox) <= STUB_PAGE, "one page");
 _Static_assert(offsetof(struct stub_mailbox, interrupted) == MAILBOX_INTERRUPTED, "as assembled");
 _Static_assert(offsetof(struct stub_mailbox, altstack) == MAILBOX_ALTSTACK, "as assembled");
+_Static_assert(offsetof(struct stub_mailbox, answers) == MAILBOX_ANSWERS, "as assembled");
 _Static_assert(offsetof(struct stub_mailbox, r9) == MAILBOX_R9, "as assembled");
 _Static_assert(offsetof(struct stub_mailbox, r15) == MAILBOX_R15, "as assembled");
 _Static_assert(offsetof(struct stub_mailbox, rcx) == MAILBOX_RCX, "as assembled");

@@ -263,6 +263,7 @@ int stub_filter_build(struct bpf_program *program, uint32_t foreign_action)
     add_guest_futex_block(program, STUB_AT_GUEST_WAIT, FUTEX_WAIT);
     add_guest_futex_block(program, STUB_AT_GUEST_WAKE, FUTEX_WAKE);
     allow_at(program, STUB_AT_GUEST_EXIT, SYS_exit);
+    allow_at(program, STUB_AT_GUEST_YIELD, SYS_sched_yield);
     add_list_block(program);
     add_start_block(program);
     add_guest_start_block(program);
@@ -276,7 +277,8 @@ int stub_filter_build(struct bpf_program *program, uint32_t foreign_action)
 
 int stub_filter_build_guest(struct stub_request *request)
 {
-    static const uint32_t sites[] = {STUB_AT_GUEST_WAIT, STUB_AT_GUEST_WAKE, STUB_AT_GUEST_EXIT};
+    static const uint32_t sites[] = {STUB_AT_GUEST_WAIT, STUB_AT_GUEST_WAKE, STUB_AT_GUEST_EXIT,
+                                     STUB_AT_GUEST_YIELD};
     const uint32_t ip = offsetof(struct seccomp_data, instruction_pointer);
     struct sock_filter code[STUB_FILTER_MAX];
     size_t count = 0;

@@ -22,9 +22,9 @@ int stub_filter_build(struct bpf_program *program, uint32_t foreign_action) must
 
 /*
  * Writes the second filter, which guest threads of the trap engine install on themselves, into the
- * request page: of the stub's own calls it leaves them futex wait and wake, and exit, at their
- * places. It reads the instruction address first, so the host does not try it out for every call
- * number (Linux: seccomp_cache_prepare).
+ * request page: of the stub's own calls it leaves them futex wait and wake, exit and sched_yield,
+ * at their places. It reads the instruction address first, so the host does not try it out for
+ * every call number (Linux: seccomp_cache_prepare).
  */
 int stub_filter_build_guest(struct stub_request *request) must_check;
 

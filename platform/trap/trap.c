@@ -239,6 +239,7 @@ const struct platform_ops trap_platform_ops = {
     .thread_new = trap_thread_new,
     .thread_free = trap_thread_free,
     .thread_run = trap_thread_run,
+    .thread_answer = trap_thread_answer,
     .thread_interrupt = trap_thread_interrupt,
     .thread_get_xstate = trap_thread_get_xstate,
     .thread_set_xstate = trap_thread_set_xstate,

@@ -105,8 +105,9 @@ struct platform_thread {
     /* The same of the last resume. */
     guest_addr resumed_rip, resumed_shown;
     struct trap_place places[64];
-    uint32_t traps; /* calls that came by signal */
-    bool promote;   /* they are so many that their text is to be looked at */
+    struct platform_answers answers; /* as the mailbox has them */
+    uint32_t traps;                  /* calls that came by signal */
+    bool promote;                    /* they are so many that their text is to be looked at */
     struct stub_thread_time time;
     struct placement_pair pair;
     struct trap_pace pace;
@@ -132,6 +133,8 @@ int trap_thread_set_affinity(struct platform_thread *thread, const void *mask,
 /* trap_run.c */
 int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
                     struct platform_event *ret_event) must_check;
+
+void trap_thread_answer(struct platform_thread *thread, const struct platform_answers *answers);
 
 /* trap_pace.c */
 /* Ticks of the TSC in a microsecond, measured once in 20 us. */

@@ -264,6 +264,17 @@ static bool is_inner_step(const struct platform_thread *thread, const struct pla
            thread->posted_rip != thread->resumed_rip;
 }
 
+void trap_thread_answer(struct platform_thread *thread, const struct platform_answers *answers)
+{
+    if (memcmp(&thread->answers, answers, sizeof *answers) == 0) {
+        return;
+    }
+    thread->answers = *answers;
+    for (size_t i = PLATFORM_ANSWER_NONE + 1; i < PLATFORM_ANSWER_COUNT; i++) {
+        thread->mailbox->answers[i] = answers->known ? answers->result[i] | STUB_ANSWER_KNOWN : 0;
+    }
+}
+
 int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
                     struct platform_event *ret_event)
 {

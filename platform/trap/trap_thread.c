@@ -55,6 +55,7 @@ static void reuse_thread(struct platform_thread *thread, const struct trap_idle 
     thread->mailbox = mailbox;
     mailbox->gs_taken = 0;
     mailbox->spin = 0;
+    memset(mailbox->answers, 0, sizeof mailbox->answers);
     /* XSTATE_BV zero: every component gets its initial value. */
     char *area = (char *)mailbox + STUB_AREA_XSTATE;
     memset(area, 0, arch_xstate_size());

@@ -39,6 +39,8 @@ struct kernel {
     /* under RANK_ACCOUNT through kernel_* below */
     char hostname[65];
     char domainname[65];
+    /* Every call is wanted, those whose result is known before, too: they are traced or counted. */
+    atomic_bool sees_all_calls;
     atomic_uint task_count;
     atomic_ullong memory_used; /* bytes, as the launcher measured it last */
     atomic_ullong tmpfs_bytes; /* of the in-memory file systems */

@@ -100,6 +100,24 @@ void task_stub_died(struct task *task)
     mutex_unlock(&kernel_lock);
 }
 
+/* Calls that need not come here: Linux answers them from the task itself, too. */
+static void tell_answers(struct task *task)
+{
+    const struct platform_answers answers = {
+        .known = !atomic_load_explicit(&kernel.sees_all_calls, memory_order_relaxed),
+        .result =
+            {
+                [PLATFORM_ANSWER_GETPID] = (uint32_t)task->process->tgid,
+                [PLATFORM_ANSWER_GETTID] = (uint32_t)task->tid,
+                [PLATFORM_ANSWER_GETUID] = task->cred->uid,
+                [PLATFORM_ANSWER_GETEUID] = task->cred->euid,
+                [PLATFORM_ANSWER_GETGID] = task->cred->gid,
+                [PLATFORM_ANSWER_GETEGID] = task->cred->egid,
+            },
+    };
+    kernel.platform_ops->thread_answer(task->platform_thread, &answers);
+}
+
 /* One stay in guest code. False: the task must exit. */
 static bool run_once(struct task *task)
 {
@@ -109,6 +127,9 @@ static bool run_once(struct task *task)
         atomic_store(&task->in_guest, false);
         signal_deliver(task);
         return !task->exiting;
+    }
+    if (kernel.platform_ops->thread_answer) {
+        tell_answers(task);
     }
     int result = kernel.platform_ops->thread_run(task->platform_thread, &task->regs, &event);
     atomic_store(&task->in_guest, false);

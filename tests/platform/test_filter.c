@@ -245,8 +245,9 @@ static void test_stub_gadgets(void **state)
 {
     (void)state;
     static const uint64_t sites[] = {
-        STUB_AT_LIST, STUB_AT_WAIT,  STUB_AT_WAKE,       STUB_AT_EXIT,       STUB_AT_DIE,
-        STUB_AT_PARK, STUB_AT_START, STUB_AT_GUEST_WAIT, STUB_AT_GUEST_WAKE, STUB_AT_GUEST_START,
+        STUB_AT_LIST,       STUB_AT_WAIT,        STUB_AT_WAKE,        STUB_AT_EXIT,
+        STUB_AT_DIE,        STUB_AT_PARK,        STUB_AT_START,       STUB_AT_GUEST_WAIT,
+        STUB_AT_GUEST_WAKE, STUB_AT_GUEST_START, STUB_AT_GUEST_YIELD,
     };
     static const struct stub_op calls[] = {
         {SYS_munmap, {DATA_ADDR, PAGE}, 0},

@@ -23,6 +23,7 @@
 #define ARCH_X86_64  0xc000003e /* AUDIT_ARCH_X86_64 */
 #define EFLAGS_TF    0x100UL
 #define EFAULT_      14
+#define SCHED_YIELD_ 24
 
 /* The parts of the kernel's signal frame that are used here (Linux: struct rt_sigframe,
  * struct sigcontext_64, siginfo_t). */
@@ -122,11 +123,19 @@ static const struct hints hints[CALLS] = {
     [439] = {HINT(HINT_STRING, 1), 0},                       /* faccessat2 */
 };
 
+/* Which answer of the mailbox is a call's: enum platform_answer. */
+const uint8_t guest_answers[STUB_ANSWERED_CALLS] = {
+    [39] = PLATFORM_ANSWER_GETPID,   [102] = PLATFORM_ANSWER_GETUID,
+    [104] = PLATFORM_ANSWER_GETGID,  [107] = PLATFORM_ANSWER_GETEUID,
+    [108] = PLATFORM_ANSWER_GETEGID, [186] = PLATFORM_ANSWER_GETTID,
+};
+
 /* stub.S */
+void guest_yield(void);
 void guest_wait(_Atomic uint32_t *word, uint32_t value);
 void guest_wake(_Atomic uint32_t *word);
 _Noreturn void guest_exit(_Atomic uint32_t *word);
-extern const char entry_stored[];
+extern const char entry_stored[], answer_begin[], answer_left[], answer_end[];
 _Noreturn void guest_return(struct stub_mailbox *mailbox);
 _Noreturn void guest_load(struct stub_mailbox *mailbox, const struct load_frame *frame,
                           uint64_t gs_base);
@@ -450,6 +459,12 @@ void guest_call(struct stub_mailbox *mailbox)
     if (mailbox->call_arch != 0) {
         mailbox->call_arch = 0;
     }
+    if (mailbox->rax == SCHED_YIELD_ && mailbox->answers[PLATFORM_ANSWER_SCHED_YIELD] != 0) {
+        guest_yield();
+        mailbox->rax = 0;
+        mailbox->order = STUB_COMMAND_RESUME;
+        guest_return(mailbox);
+    }
     copy_arguments(mailbox);
     serve(mailbox, STUB_EVENT_SYSCALL);
 }
@@ -558,6 +573,28 @@ static _Noreturn void post_signal(struct stub_mailbox *mailbox, int signo,
     guest_restart(mailbox, serve_event, event);
 }
 
+static bool is_at(const struct signal_context *context, const char *first, const char *end)
+{
+    return context->rip >= (uintptr_t)first && context->rip < (uintptr_t)end;
+}
+
+/* Interrupted while a call was being answered here: the guest is behind its call. */
+static _Noreturn void finish_answer(struct stub_mailbox *mailbox,
+                                    const struct signal_context *context)
+{
+    uint64_t rip = mailbox->rip;
+    uint64_t rdi = mailbox->rdi;
+    store_registers(mailbox, context);
+    mailbox->rip = mailbox->rcx = rip;
+    mailbox->rdi = rdi;
+    mailbox->eflags = context->r11;
+    if (!is_at(context, answer_left, answer_end)) {
+        mailbox->rsp = context->rcx;
+    }
+    load_xstate(context->fpstate);
+    guest_restart(mailbox, serve_event, STUB_EVENT_INTERRUPTED);
+}
+
 static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
                                      const struct signal_info *info, struct signal_context *context)
 {
@@ -574,7 +611,7 @@ static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
                 return_from_signal(mailbox, context);
             }
         }
-        if (context->rip - STUB_AT_ENTRY < (uint32_t)(uintptr_t)entry_stored - STUB_AT_ENTRY) {
+        if (is_at(context, (const char *)STUB_AT_ENTRY, entry_stored)) {
             call_by_signal(mailbox, context);
         }
         break;
@@ -589,6 +626,9 @@ static _Noreturn void signal_in_stub(struct stub_mailbox *mailbox, int signo,
         }
         break;
     case SIGURG_:
+        if (is_at(context, answer_begin, answer_end)) {
+            finish_answer(mailbox, context);
+        }
         if (!leaving) {
             atomic_store(&mailbox->interrupted, 1);
             return_from_signal(mailbox, context);

@@ -9,6 +9,7 @@
 #include "platform/stub/layout.h"
 
 #define NR_write 1
+#define NR_sched_yield 24
 #define NR_close 3
 #define NR_mmap 9
 #define NR_dup2 33
@@ -306,12 +307,38 @@ entry_stored:
     mov %rcx, %rdi
     cld
     mov %rax, MAILBOX_RAX(%rdi)
+    pop %rcx                        /* the guest's stack pointer */
+    pop %r11                        /* its flags */
+    cmp $STUB_ANSWERED_CALLS, %rax
+    jae ask
+    movzbl guest_answers(%rax), %eax
+    mov MAILBOX_ANSWERS(%rdi, %rax, 8), %rax
+    test %rax, %rax
+    jz ask
+    mov %eax, %eax
+/*
+ * The call is answered here: rax has its result. A signal that interrupts from the test of
+ * `interrupted` on finds the guest behind its call: see guest.c.
+ */
+    .globl answer_begin
+    .globl answer_left
+    .globl answer_end
+answer_begin:
+    cmpl $0, MAILBOX_INTERRUPTED(%rdi)
+    jne ask
+    push %r11
+    popfq
+    mov %rcx, %rsp
+answer_left:                        /* the area's stack */
+    mov MAILBOX_RIP(%rdi), %rcx
+    mov MAILBOX_RDI(%rdi), %rdi
+    jmp *%rcx
+answer_end:
+ask:
     mov %rsi, MAILBOX_RSI(%rdi)
     mov %rdx, MAILBOX_RDX(%rdi)
     mov %r10, MAILBOX_R10(%rdi)
     mov %r8, MAILBOX_R8(%rdi)
-    pop %rcx
-    pop %r11
     KEEP(%rcx, MAILBOX_RSP)
     KEEP(%r11, MAILBOX_EFLAGS)
     KEEP(%r9, MAILBOX_R9)
@@ -327,6 +354,15 @@ entry_stored:
     popfq
 1:  call guest_call
     ud2
+
+/* void guest_yield(void): sched_yield. */
+    .globl guest_yield
+    AT(STUB_AT_GUEST_YIELD - 16)
+guest_yield:
+    mov $NR_sched_yield, %eax
+    AT(STUB_AT_GUEST_YIELD)
+    syscall
+    ret
 
 /*
  * The ways back to guest code. A signal that interrupts between the test of `interrupted` and the
