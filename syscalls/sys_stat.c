@@ -152,7 +152,8 @@ static long put_statfs(const struct inode *inode, const struct mount *mount, uin
         /* ST_RDONLY, ST_NOSUID, ST_NODEV, ST_NOEXEC and ST_NOATIME have the values of MS_* */
         unsigned flags = atomic_load(&mount->flags);
         value.f_flags |= flags & (MOUNT_READ_ONLY | MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC |
-                                  MOUNT_NO_ATIME);
+                                  MOUNT_SYNC | MOUNT_MANDLOCK | MOUNT_NO_ATIME | MOUNT_NO_DIRATIME);
+        value.f_flags |= (flags & MOUNT_NO_SYMFOLLOW) != 0 ? 8192 : 0; /* ST_NOSYMFOLLOW */
         value.f_flags |= (flags & MOUNT_RELATIME) != 0 ? 4096 : 0;
     }
     return copy_out(addr, &value);

@@ -298,7 +298,8 @@ int boot_mounts(const struct sentry_config *config, char *text, size_t text_size
             return result;
         }
     }
-    return 0;
+    mount_lock_all();
+    return boot_filesystems();
 }
 
 bool boot_gofer_lost(void)

@@ -10,6 +10,8 @@ struct file;
 
 /* Mounts everything of config->mounts. On failure text says what. */
 int boot_mounts(const struct sentry_config *config, char *text, size_t text_size) must_check;
+/* Registers what a guest may mount. */
+int boot_filesystems(void) must_check;
 /* Calls fn for every change under the cow mounts; see boot_report. */
 void boot_send_changes(const struct sentry_config *config);
 /* True when the gofer has gone: what the guest did since then proves nothing. */

@@ -22,7 +22,7 @@ int vfs_readlink(const struct path *path, struct text *target)
     }
     int error = inode_readlink(inode, target);
     if (error == 0 && !mount_is_read_only(path->mount)) {
-        inode_accessed(inode);
+        inode_accessed(inode, false);
     }
     return error;
 }

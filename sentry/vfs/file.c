@@ -53,6 +53,9 @@ int file_new(struct inode *inode, const struct path *path, const struct file_ops
     if (path) {
         file->path = *path;
         path_ref(path);
+        if (path->mount && (mode & FILE_WRITE) != 0 && S_ISREG(inode->mode)) {
+            atomic_fetch_add(&path->mount->writers, 1);
+        }
     }
     file->inode = inode_ref(inode);
     file->cred = cred_ref(current.cred);
@@ -97,6 +100,9 @@ static void file_free(struct file *file)
     } else if ((file->mode & FILE_EXEC) != 0) {
         inode_allow_write(file->inode);
     }
+    if (file->path.mount && (file->mode & FILE_WRITE) != 0 && S_ISREG(file->inode->mode)) {
+        atomic_fetch_sub(&file->path.mount->writers, 1);
+    }
     path_unref(&file->path);
     inode_unref(file->inode);
     cred_unref(file->cred);
@@ -135,9 +141,10 @@ static void after_read(struct file *file, ssize_t count)
     }
     const unsigned no_atime = MOUNT_NO_ATIME | MOUNT_READ_ONLY;
     struct mount *mount = file->path.mount;
-    if (mount && (atomic_load_explicit(&mount->flags, memory_order_relaxed) & no_atime) == 0 &&
+    unsigned flags = mount ? atomic_load_explicit(&mount->flags, memory_order_relaxed) : no_atime;
+    if ((flags & no_atime) == 0 &&
         (atomic_load_explicit(&file->flags, memory_order_relaxed) & O_NOATIME) == 0) {
-        inode_accessed(file->inode);
+        inode_accessed(file->inode, (flags & MOUNT_STRICT_ATIME) != 0);
     }
     vfs_notify_file(file, IN_ACCESS);
 }

@@ -296,13 +296,18 @@ void inode_touch_locked(struct inode *inode, unsigned set)
     }
 }
 
-void inode_accessed(struct inode *inode)
+void inode_accessed(struct inode *inode, bool strict)
 {
-    if (atomic_load_explicit(&inode->atime_valid_until, memory_order_relaxed) > time(NULL)) {
+    if (!strict &&
+        atomic_load_explicit(&inode->atime_valid_until, memory_order_relaxed) > time(NULL)) {
         return;
     }
     mutex_lock_nested(&inode->lock);
-    inode_touch_locked(inode, INODE_SET_ATIME);
+    if (strict) {
+        inode->atime = clock_realtime();
+    } else {
+        inode_touch_locked(inode, INODE_SET_ATIME);
+    }
     mutex_unlock(&inode->lock);
 }
 

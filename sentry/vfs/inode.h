@@ -212,8 +212,8 @@ int inode_setattr_unchecked(struct inode *inode, struct inode_attr *attr, unsign
 int inode_remove_privs(struct inode *inode) must_check;
 /* Timestamps, in memory: atime honours relatime. Locked. */
 void inode_touch_locked(struct inode *inode, unsigned set);
-/* Sets atime to now where relatime wants it; takes the lock only then. */
-void inode_accessed(struct inode *inode);
+/* Sets atime to now where relatime wants it, and takes the lock only then; strict: in any case. */
+void inode_accessed(struct inode *inode, bool strict);
 /* Owner of a new child: the group and, for directories, the setgid bit of a setgid directory. For
  * create ops, before the inode is published. */
 void inode_init_owner(struct inode *inode, const struct inode *dir);

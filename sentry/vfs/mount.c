@@ -20,9 +20,9 @@
 TAILQ_HEAD(mount_list, mount);
 
 static struct mutex mount_lock = {.host = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_MOUNT};
+static atomic_int next_id = 20;
 /* under mount_lock */
 static struct mount_list mounts = TAILQ_HEAD_INITIALIZER(mounts);
-static int next_id = 20;
 /* under dentry_lock */
 static struct mount *points[BUCKETS];
 static struct mount *root_mount; /* reference is the list's */
@@ -82,6 +82,7 @@ static int mount_new(struct super *super, struct dentry *root, const char *sourc
     mount->root = dentry_ref(root);
     atomic_init(&mount->flags, flags);
     mount->source = copy;
+    mount->id = atomic_fetch_add(&next_id, 1);
     atomic_fetch_add(&super->mounts, 1);
     *ret = mount;
     return 0;
@@ -100,6 +101,9 @@ struct mount *mount_find_locked(struct mount *mount, struct dentry *dentry)
     struct mount *m = points[point_hash(mount, dentry)];
     while (m && (m->parent != mount || m->point != dentry)) {
         m = m->hash_next;
+    }
+    if (m) {
+        m->walks++;
     }
     return m;
 }
@@ -146,7 +150,6 @@ int mount_root(struct super *super, const char *source, unsigned flags, struct p
         error = mount_new(super, super->root_dentry, source, flags, &mount);
     }
     if (error == 0) {
-        mount->id = next_id++;
         mount->attached = true;
         TAILQ_INSERT_TAIL(&mounts, mount, link);
         mutex_lock(&dentry_lock);
@@ -158,37 +161,47 @@ int mount_root(struct super *super, const char *source, unsigned flags, struct p
     return error;
 }
 
+/* Gives mount its place; takes the reference of the list and those of at. mount_lock is held. */
+static void attach_at_locked(struct mount *mount, const struct path *at)
+{
+    mount->attached = true;
+    TAILQ_INSERT_TAIL(&mounts, mount, link);
+    mutex_lock(&dentry_lock);
+    mount->parent = at->mount;
+    mount->point = at->dentry;
+    struct mount **bucket = &points[point_hash(at->mount, at->dentry)];
+    mount->hash_next = *bucket;
+    *bucket = mount;
+    atomic_fetch_add(&at->dentry->mounted, 1);
+    mutex_unlock(&dentry_lock);
+}
+
+/* May mount stand on at? mount_lock is held. */
+static int check_point(const struct mount *mount, const struct path *at)
+{
+    struct inode *inode = path_inode(at);
+    struct inode *root = atomic_load(&mount->root->inode);
+    if (!inode || dentry_is_deleted(at->dentry)) {
+        return -ENOENT;
+    }
+    if (S_ISDIR(inode_load(inode->mode)) != S_ISDIR(inode_load(root->mode))) {
+        return -ENOTDIR;
+    }
+    return at->mount->attached ? 0 : -EINVAL;
+}
+
 /* Attaches mount at the topmost object of point. mount_lock is held; takes the reference. */
 static int attach(struct mount *mount, const struct path *point)
 {
     struct path at = *point;
     path_ref(&at);
     mount_follow(&at);
-    struct inode *inode = path_inode(&at);
-    struct inode *root = atomic_load(&mount->root->inode);
-    int error = 0;
-    if (!inode || dentry_is_deleted(at.dentry)) {
-        error = -ENOENT;
-    } else if (S_ISDIR(inode_load(inode->mode)) != S_ISDIR(inode_load(root->mode))) {
-        error = -ENOTDIR;
-    } else if (!at.mount->attached) {
-        error = -EINVAL;
-    }
+    int error = check_point(mount, &at);
     if (error != 0) {
         path_unref(&at);
         return error;
     }
-    mount->id = next_id++;
-    mount->attached = true;
-    TAILQ_INSERT_TAIL(&mounts, mount, link);
-    mutex_lock(&dentry_lock);
-    mount->parent = at.mount;
-    mount->point = at.dentry;
-    struct mount **bucket = &points[point_hash(at.mount, at.dentry)];
-    mount->hash_next = *bucket;
-    *bucket = mount;
-    atomic_fetch_add(&at.dentry->mounted, 1);
-    mutex_unlock(&dentry_lock);
+    attach_at_locked(mount, &at);
     return 0;
 }
 
@@ -215,35 +228,6 @@ int mount_add(struct super *super, const char *source, unsigned flags, const str
     return error;
 }
 
-int mount_bind(const struct path *from, unsigned flags, const struct path *point)
-{
-    struct mount *mount;
-    int error = mount_new(from->mount->super, from->dentry, from->mount->source, flags, &mount);
-    if (error != 0) {
-        return error;
-    }
-    super_ref(mount->super);
-    mutex_lock(&mount_lock);
-    error = attach(mount, point);
-    mutex_unlock(&mount_lock);
-    if (error != 0) {
-        mount_unref(mount);
-    }
-    return error;
-}
-
-int mount_remount(const struct path *path, unsigned flags)
-{
-    int error = -EINVAL;
-    mutex_lock(&mount_lock);
-    if (path->mount->attached && path->dentry == path->mount->root) {
-        atomic_store(&path->mount->flags, flags);
-        error = 0;
-    }
-    mutex_unlock(&mount_lock);
-    return error;
-}
-
 static bool is_below(const struct mount *mount, const struct mount *ancestor)
 {
     while (mount && mount != ancestor) {
@@ -252,17 +236,225 @@ static bool is_below(const struct mount *mount, const struct mount *ancestor)
     return mount != NULL;
 }
 
+/* A detached copy of the mount, showing from->dentry. mount_lock is held. */
+static int clone_locked(const struct path *from, unsigned flags, struct mount **ret)
+{
+    struct mount *mount = from->mount;
+    if (mount->unbindable || dentry_is_deleted(from->dentry)) {
+        return -EINVAL;
+    }
+    int error = mount_new(mount->super, from->dentry, mount->source, flags, ret);
+    if (error == 0) {
+        super_ref(mount->super);
+        (*ret)->locked = false;
+    }
+    return error;
+}
+
+/* The part of a recursive bind after the first mount: copies of what is mounted below from. What
+ * cannot be copied is left out (Linux: unbindable mounts). mount_lock is held. */
+static int copy_below_locked(const struct path *from, struct mount *first, int before)
+{
+    struct mount *mount;
+    int error = 0;
+    TAILQ_FOREACH (mount, &mounts, link) {
+        mount->copy = NULL;
+    }
+    from->mount->copy = first;
+    TAILQ_FOREACH (mount, &mounts, link) {
+        bool below = mount->id < before && mount != from->mount && mount->parent &&
+                     mount->parent->copy && !mount->unbindable &&
+                     (mount->parent != from->mount || dentry_is_below(mount->point, from->dentry));
+        if (!below || error != 0) {
+            continue;
+        }
+        struct path root = {mount, mount->root};
+        struct mount *copy;
+        error = clone_locked(&root, atomic_load(&mount->flags), &copy);
+        if (error == 0) {
+            struct path at = {mount->parent->copy, mount->point};
+            path_ref(&at);
+            attach_at_locked(copy, &at);
+            mount->copy = copy;
+        }
+    }
+    return error;
+}
+
+int mount_bind(const struct path *from, unsigned flags, bool recursive, const struct path *point)
+{
+    struct mount *mount = NULL;
+    mutex_lock(&mount_lock);
+    int before = atomic_load(&next_id);
+    int error = from->mount->attached ? clone_locked(from, flags, &mount) : -EINVAL;
+    if (error == 0) {
+        error = attach(mount, point);
+    }
+    bool attached = error == 0;
+    if (attached && recursive) {
+        error = copy_below_locked(from, mount, before);
+    }
+    struct path undo = {NULL, NULL};
+    if (error != 0 && attached) {
+        undo = (struct path){mount_ref(mount), dentry_ref(mount->root)};
+    }
+    mutex_unlock(&mount_lock);
+    if (error != 0 && !attached) {
+        mount_unref(mount);
+    }
+    if (undo.mount) {
+        ignore_result(mount_remove(&undo, MOUNT_REMOVE_DETACH));
+        path_unref(&undo);
+    }
+    return error;
+}
+
+int mount_new_detached(struct super *super, const char *source, unsigned flags,
+                       struct path *ret_path)
+{
+    struct mount *mount;
+    mutex_lock(&mount_lock);
+    int error = make_root_dentry(super);
+    if (error == 0) {
+        error = mount_new(super, super->root_dentry, source, flags, &mount);
+    }
+    mutex_unlock(&mount_lock);
+    if (error == 0) {
+        *ret_path = (struct path){mount, dentry_ref(mount->root)};
+    }
+    return error;
+}
+
+int mount_clone_detached(const struct path *from, struct path *ret_path)
+{
+    struct mount *mount;
+    mutex_lock(&mount_lock);
+    int error = from->mount->attached ? clone_locked(from, atomic_load(&from->mount->flags), &mount)
+                                      : -EINVAL;
+    mutex_unlock(&mount_lock);
+    if (error == 0) {
+        *ret_path = (struct path){mount, dentry_ref(mount->root)};
+    }
+    return error;
+}
+
+/* Takes an attached mount off its place; its parent and point in *ret_at. Both locks are held. */
+static void unhook_locked(struct mount *mount, struct path *ret_at) REQUIRES(dentry_lock)
+{
+    struct mount **link = &points[point_hash(mount->parent, mount->point)];
+    while (*link != mount) {
+        link = &(*link)->hash_next;
+    }
+    *link = mount->hash_next;
+    atomic_fetch_sub(&mount->point->mounted, 1);
+    *ret_at = (struct path){mount->parent, mount->point};
+}
+
+/* Moves an attached mount to at, whose references it takes; the old place's in *ret_old. */
+static void move_locked(struct mount *mount, const struct path *at, struct path *ret_old)
+{
+    mutex_lock(&dentry_lock);
+    unhook_locked(mount, ret_old);
+    mount->parent = at->mount;
+    mount->point = at->dentry;
+    struct mount **bucket = &points[point_hash(at->mount, at->dentry)];
+    mount->hash_next = *bucket;
+    *bucket = mount;
+    atomic_fetch_add(&at->dentry->mounted, 1);
+    mutex_unlock(&dentry_lock);
+}
+
+int mount_move(const struct path *from, const struct path *point)
+{
+    struct mount *mount = from->mount;
+    struct path old = {NULL, NULL};
+    struct path at = *point;
+    path_ref(&at);
+    mutex_lock(&mount_lock);
+    mount_follow(&at);
+    int error = 0;
+    if (from->dentry != mount->root || mount->locked || (mount->attached && !mount->parent)) {
+        error = -EINVAL;
+    } else if (!mount->attached && mount->parent) {
+        error = -EINVAL;
+    } else {
+        error = check_point(mount, &at);
+    }
+    if (error == 0 && is_below(at.mount, mount)) {
+        error = -ELOOP;
+    }
+    if (error == 0 && mount->attached) {
+        move_locked(mount, &at, &old);
+    } else if (error == 0) {
+        attach_at_locked(mount_ref(mount), &at);
+    } else {
+        old = at;
+    }
+    mutex_unlock(&mount_lock);
+    path_unref(&old);
+    return error;
+}
+
+/* A mount of the sandbox keeps what it forbids. */
+static bool allows_more(const struct mount *mount, unsigned flags)
+{
+    const unsigned kept = MOUNT_READ_ONLY | MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC;
+    return mount->locked && (atomic_load(&mount->flags) & kept & ~flags) != 0;
+}
+
+int mount_remount(const struct path *path, unsigned flags)
+{
+    struct mount *mount = path->mount;
+    int error = 0;
+    mutex_lock(&mount_lock);
+    bool read_only = (flags & MOUNT_READ_ONLY) != 0 && !mount_is_read_only(mount);
+    if (path->dentry != mount->root) {
+        error = -EINVAL;
+    } else if (allows_more(mount, flags)) {
+        error = -EPERM;
+    } else if (read_only && atomic_load(&mount->writers) != 0) {
+        error = -EBUSY;
+    } else {
+        atomic_store(&mount->flags, flags);
+    }
+    mutex_unlock(&mount_lock);
+    return error;
+}
+
+int mount_set_unbindable(const struct path *path, bool recursive, bool unbindable)
+{
+    struct mount *mount;
+    int error = -EINVAL;
+    mutex_lock(&mount_lock);
+    if (path->mount->attached && path->dentry == path->mount->root) {
+        TAILQ_FOREACH (mount, &mounts, link) {
+            if (mount == path->mount || (recursive && is_below(mount, path->mount))) {
+                mount->unbindable = unbindable;
+            }
+        }
+        error = 0;
+    }
+    mutex_unlock(&mount_lock);
+    return error;
+}
+
+void mount_lock_all(void)
+{
+    struct mount *mount;
+    mutex_lock(&mount_lock);
+    TAILQ_FOREACH (mount, &mounts, link) {
+        mount->locked = true;
+    }
+    mutex_unlock(&mount_lock);
+}
+
 /* Takes mount out of the tree and moves it to gone. mount_lock is held. */
 static void detach_locked(struct mount *mount, struct mount_list *gone)
 {
+    struct path at;
     mutex_lock(&dentry_lock);
     if (mount->parent) {
-        struct mount **link = &points[point_hash(mount->parent, mount->point)];
-        while (*link != mount) {
-            link = &(*link)->hash_next;
-        }
-        *link = mount->hash_next;
-        atomic_fetch_sub(&mount->point->mounted, 1);
+        unhook_locked(mount, &at);
     }
     mutex_unlock(&dentry_lock);
     mount->attached = false;
@@ -288,20 +480,44 @@ static void drop_detached(struct mount_list *gone)
     }
 }
 
-int mount_remove(const struct path *path, bool detach)
+/* Does another mount stand on target? mount_lock is held. */
+static bool has_children_locked(const struct mount *target)
+{
+    const struct mount *mount;
+    TAILQ_FOREACH (mount, &mounts, link) {
+        if (mount->parent == target) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* MNT_EXPIRE: -EAGAIN unless nobody came by since the last call. mount_lock is held. The walk to
+ * the mount itself is one crossing. */
+static int check_expired_locked(struct mount *target)
+{
+    mutex_lock(&dentry_lock);
+    bool unused = target->expire_walks != 0 && target->walks == target->expire_walks + 1;
+    target->expire_walks = target->walks;
+    mutex_unlock(&dentry_lock);
+    return unused ? 0 : -EAGAIN;
+}
+
+int mount_remove(const struct path *path, enum mount_remove_how how)
 {
     struct mount_list gone = TAILQ_HEAD_INITIALIZER(gone);
     struct mount *target = path->mount;
     struct mount *mount, *next;
     int error = 0;
     mutex_lock(&mount_lock);
-    if (!target->attached || path->dentry != target->root) {
+    if (!target->attached || path->dentry != target->root || target->locked) {
         error = -EINVAL;
     } else if (!target->parent) {
         error = -EBUSY;
-    } else if (!detach) {
+    } else if (how != MOUNT_REMOVE_DETACH) {
         /* The tree's reference and the caller's path. */
-        error = atomic_load(&target->ref.count) > 2 ? -EBUSY : 0;
+        bool busy = atomic_load(&target->ref.count) > 2 || has_children_locked(target);
+        error = busy ? -EBUSY : how == MOUNT_REMOVE_EXPIRE ? check_expired_locked(target) : 0;
     }
     if (error == 0) {
         TAILQ_FOREACH_SAFE (mount, &mounts, link, next) {

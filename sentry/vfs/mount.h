@@ -21,9 +21,23 @@ enum mount_flags { /* values of mount(2) */
                    MOUNT_NO_SUID = 2,
                    MOUNT_NO_DEV = 4,
                    MOUNT_NO_EXEC = 8,
+                   MOUNT_SYNC = 16,
+                   MOUNT_MANDLOCK = 64,
+                   MOUNT_DIR_SYNC = 128,
+                   MOUNT_NO_SYMFOLLOW = 256,
                    MOUNT_NO_ATIME = 1024,
+                   MOUNT_NO_DIRATIME = 2048,
                    MOUNT_RELATIME = 1 << 21,
+                   MOUNT_STRICT_ATIME = 1 << 24,
+                   MOUNT_LAZYTIME = 1 << 25,
 };
+
+/* What of mount(2)'s flags belongs to the mount, and what to the file system. */
+#define MOUNT_OWN_FLAGS                                                                            \
+    (MOUNT_READ_ONLY | MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC | MOUNT_NO_SYMFOLLOW |         \
+     MOUNT_NO_ATIME | MOUNT_NO_DIRATIME | MOUNT_RELATIME | MOUNT_STRICT_ATIME)
+#define MOUNT_ATIME_FLAGS (MOUNT_NO_ATIME | MOUNT_NO_DIRATIME | MOUNT_RELATIME | MOUNT_STRICT_ATIME)
+#define MOUNT_SUPER_FLAGS (MOUNT_SYNC | MOUNT_MANDLOCK | MOUNT_DIR_SYNC | MOUNT_LAZYTIME)
 
 struct mount {
     struct refcount ref;
@@ -38,6 +52,13 @@ struct mount {
     TAILQ_ENTRY(mount) link; /* in the namespace's list */
     struct mount *hash_next; /* by (parent, point); under the name cache's lock */
     bool attached;           /* under RANK_MOUNT */
+    bool locked;             /* made by the sandbox, not by the guest: the guest may neither unmount
+                                nor move it, nor take back what its flags forbid */
+    bool unbindable;         /* under RANK_MOUNT */
+    struct mount *copy;      /* under RANK_MOUNT: during a recursive bind */
+    atomic_uint writers;     /* files open for writing: it cannot become read-only */
+    unsigned walks;          /* crossings, under the name cache's lock */
+    unsigned expire_walks;   /* its value when MNT_EXPIRE marked the mount; 0: not marked */
 };
 
 struct mount *mount_ref(struct mount *mount);
@@ -49,14 +70,30 @@ int mount_root(struct super *super, const char *source, unsigned flags,
 /* Mounts super on the object at point. Takes super's caller reference on success. */
 int mount_add(struct super *super, const char *source, unsigned flags,
               const struct path *point) must_check;
-/* Bind mount of the object from (a file or a directory). */
-int mount_bind(const struct path *from, unsigned flags, const struct path *point) must_check;
-/* mount(2) with MS_REMOUNT, also with MS_BIND: new flags for the mount whose root path is. EINVAL.
- */
+/* Bind mount of the object from (a file or a directory); with the mounts below it, which keep their
+ * own flags, when recursive. EINVAL: unbindable, or not in the tree. */
+int mount_bind(const struct path *from, unsigned flags, bool recursive,
+               const struct path *point) must_check;
+/* A mount that has no place yet (fsmount, open_tree); its root in *ret_path. mount_new_detached
+ * takes super's caller reference on success; mount_clone_detached copies what from names. */
+int mount_new_detached(struct super *super, const char *source, unsigned flags,
+                       struct path *ret_path) must_check;
+int mount_clone_detached(const struct path *from, struct path *ret_path) must_check;
+/* Moves the mount whose root from is to point; a detached one gets its place. EINVAL, ELOOP. */
+int mount_move(const struct path *from, const struct path *point) must_check;
+/* New flags for the mount whose root path is. EINVAL: no such mount; EPERM: a mount of the sandbox
+ * would allow more than before; EBUSY: read-only, but files are open for writing. */
 int mount_remount(const struct path *path, unsigned flags) must_check;
-/* Unmounts the mount whose root path is (EINVAL else). EBUSY: in use, unless detach; mounts below
- * it go with it when detach. */
-int mount_remove(const struct path *path, bool detach) must_check;
+/* Boot: from now on what is mounted is the sandbox's own (see locked). */
+void mount_lock_all(void);
+int mount_set_unbindable(const struct path *path, bool recursive, bool unbindable) must_check;
+enum mount_remove_how {
+    MOUNT_REMOVE_IDLE,   /* EBUSY: in use, or mounts are below it */
+    MOUNT_REMOVE_DETACH, /* mounts below it go with it, users keep what they have */
+    MOUNT_REMOVE_EXPIRE, /* as IDLE, but EAGAIN unless unused since the last such call */
+};
+/* Unmounts the mount whose root path is (EINVAL else, and for mounts of the sandbox). */
+int mount_remove(const struct path *path, enum mount_remove_how how) must_check;
 /* Calls fn for every mount in order, under the mount lock. */
 void mount_for_each(void (*fn)(struct mount *mount, void *context), void *context);
 

@@ -336,8 +336,11 @@ static int follow_link(struct walker *w, const struct path *link, const char *re
         w->type = WALK_LAST_NONE;
         return 0;
     }
+    if (link->mount && (atomic_load(&link->mount->flags) & MOUNT_NO_SYMFOLLOW) != 0) {
+        return -ELOOP;
+    }
     if (!mount_is_read_only(link->mount)) {
-        inode_accessed(inode);
+        inode_accessed(inode, false);
     }
     auto_text struct text target = TEXT_INIT;
     int error = inode_readlink(inode, &target);

@@ -257,7 +257,7 @@ static void mounts(void **state)
     assert_int_equal(t_link("/x", "/m/x"), -EXDEV);
     assert_int_equal(path_walk(NULL, "/m/sub", 0, &bound), 0);
     assert_int_equal(path_walk(NULL, "/b", 0, &point), 0);
-    assert_int_equal(mount_bind(&bound, MOUNT_READ_ONLY | MOUNT_NO_DEV, &point), 0);
+    assert_int_equal(mount_bind(&bound, MOUNT_READ_ONLY | MOUNT_NO_DEV, false, &point), 0);
     path_unref(&point);
     path_unref(&bound);
     assert_int_equal(t_stat("/b/f", 0, &attr), 0);
@@ -279,13 +279,13 @@ static void mounts(void **state)
     assert_int_equal(path_walk(NULL, "/b", 0, &bound), 0);
     struct path inside;
     assert_int_equal(path_walk(NULL, "/b/f", 0, &inside), 0);
-    assert_int_equal(mount_remove(&bound, false), -EBUSY);
-    assert_int_equal(mount_remove(&bound, true), 0);
+    assert_int_equal(mount_remove(&bound, MOUNT_REMOVE_IDLE), -EBUSY);
+    assert_int_equal(mount_remove(&bound, MOUNT_REMOVE_DETACH), 0);
     path_unref(&inside);
     path_unref(&bound);
     assert_int_equal(t_stat("/b/f", 0, &attr), -ENOENT);
     assert_int_equal(path_walk(NULL, "/m", 0, &bound), 0);
-    assert_int_equal(mount_remove(&bound, false), 0);
+    assert_int_equal(mount_remove(&bound, MOUNT_REMOVE_IDLE), 0);
     path_unref(&bound);
     assert_int_equal(t_stat("/m/sub", 0, &attr), -ENOENT);
     assert_int_equal(mount_make_point("/p/q/r", true), 0);

@@ -1,5 +1,5 @@
 /*
- * device.c: the table of character devices, and /dev. Numbers: Linux admin-guide/devices.txt.
+ * device.c: the table of devices, and /dev. Numbers: Linux admin-guide/devices.txt.
  */
 #include "sentry/fs/dev/device.h"
 
@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "sentry/fs/dev/loop.h"
 #include "sentry/fs/dev/memory_devices.h"
 #include "sentry/fs/dev/tty.h"
 #include "sentry/vfs/file.h"
@@ -34,6 +35,7 @@ static const struct device devices[] = {
     {5, 0, NULL, tty_open_current, true, "tty", 0666},
     {5, 1, NULL, tty_open_console, true, "console", 0600},
     {5, 2, NULL, pty_open_master, true, NULL, 0666},
+    {10, LOOP_CONTROL_MINOR, NULL, loop_open_control, false, "loop-control", 0660},
 };
 
 static const char *const links[][2] = {
@@ -46,7 +48,7 @@ int device_open(struct inode *inode, uint64_t rdev, bool block, struct file *fil
 {
     (void)inode;
     if (block) {
-        return -ENXIO;
+        return major(rdev) == LOOP_MAJOR_NUMBER ? loop_open(file, minor(rdev)) : -ENXIO;
     }
     for (size_t i = 0; i < array_size(devices); i++) {
         const struct device *device = &devices[i];
@@ -72,6 +74,7 @@ int device_open(struct inode *inode, uint64_t rdev, bool block, struct file *fil
 void device_init(void)
 {
     vfs_special.open_device = device_open;
+    loop_init();
 }
 
 int device_populate(void)
@@ -86,6 +89,14 @@ int device_populate(void)
         snprintf(path, sizeof(path), "/dev/%s", device->name);
         result =
             vfs_mknod(NULL, path, S_IFCHR | device->mode, makedev(device->major, device->minor));
+        if (result != 0 && result != -EEXIST) {
+            return result;
+        }
+    }
+    for (unsigned i = 0; i < LOOP_COUNT; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/dev/loop%u", i);
+        result = vfs_mknod(NULL, path, S_IFBLK | 0660, makedev(LOOP_MAJOR_NUMBER, i));
         if (result != 0 && result != -EEXIST) {
             return result;
         }

@@ -111,6 +111,7 @@ struct proc_resident {
 void proc_resident(struct mm *mm, struct proc_resident *ret);
 
 /* Rows that more than one table has. */
+int proc_show_config(struct proc_node *node, struct text *out) must_check;
 int proc_show_maps(struct proc_node *node, struct text *out) must_check;
 int proc_show_smaps(struct proc_node *node, struct text *out) must_check;
 int proc_show_smaps_rollup(struct proc_node *node, struct text *out) must_check;

@@ -40,8 +40,17 @@ static void append_flags(struct text *out, unsigned flags)
         unsigned flag;
         const char *name;
     } names[] = {
-        {MOUNT_NO_SUID, ",nosuid"},   {MOUNT_NO_DEV, ",nodev"},      {MOUNT_NO_EXEC, ",noexec"},
-        {MOUNT_NO_ATIME, ",noatime"}, {MOUNT_RELATIME, ",relatime"},
+        {MOUNT_SYNC, ",sync"},
+        {MOUNT_DIR_SYNC, ",dirsync"},
+        {MOUNT_MANDLOCK, ",mand"},
+        {MOUNT_LAZYTIME, ",lazytime"},
+        {MOUNT_NO_SUID, ",nosuid"},
+        {MOUNT_NO_DEV, ",nodev"},
+        {MOUNT_NO_EXEC, ",noexec"},
+        {MOUNT_NO_ATIME, ",noatime"},
+        {MOUNT_NO_DIRATIME, ",nodiratime"},
+        {MOUNT_RELATIME, ",relatime"},
+        {MOUNT_NO_SYMFOLLOW, ",nosymfollow"},
     };
     text_puts(out, (flags & MOUNT_READ_ONLY) != 0 ? "ro" : "rw");
     for (size_t i = 0; i < array_size(names); i++) {
@@ -49,7 +58,7 @@ static void append_flags(struct text *out, unsigned flags)
             text_puts(out, names[i].name);
         }
     }
-    if ((flags & (MOUNT_NO_ATIME | MOUNT_RELATIME)) == 0) {
+    if ((flags & MOUNT_ATIME_FLAGS) == 0) {
         text_puts(out, ",relatime"); /* what the VFS does */
     }
 }
@@ -101,10 +110,13 @@ static void show_mount(struct mount *mount, void *context)
     text_putc(out, ' ');
     append_mangled(out, text_string(&place));
     text_putc(out, ' ');
-    append_flags(out, flags);
+    append_flags(out, flags & MOUNT_OWN_FLAGS);
+    text_puts(out, mount->unbindable ? " unbindable" : "");
     text_printf(out, " - %s ", super->type);
     append_mangled(out, mount->source);
     text_puts(out, (flags & MOUNT_READ_ONLY) != 0 ? " ro" : " rw");
+    text_puts(out, (flags & MOUNT_SYNC) != 0 ? ",sync" : "");
+    text_puts(out, (flags & MOUNT_DIR_SYNC) != 0 ? ",dirsync" : "");
     super_show_options(super, out);
     text_putc(out, '\n');
 }

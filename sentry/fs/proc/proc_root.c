@@ -8,6 +8,7 @@
 #include "sentry/core/clock.h"
 #include "sentry/core/current.h"
 #include "sentry/fs/proc/internal.h"
+#include "sentry/vfs/filesystem.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 
@@ -208,11 +209,15 @@ static int show_vmstat(struct proc_node *node, struct text *out)
 
 CONSTANT(show_version, "Linux version " KERNEL_RELEASE " (stockade) (gcc) " KERNEL_VERSION "\n")
 CONSTANT(show_cmdline, "quiet\n")
-CONSTANT(show_filesystems, "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n"
-                           "nodev\tdevpts\nnodev\toverlay\nnodev\t9p\n")
+static int show_filesystems(struct proc_node *node, struct text *out)
+{
+    (void)node;
+    filesystem_show(out);
+    return 0;
+}
 CONSTANT(show_devices,
          "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n"
-         "136 pts\n\nBlock devices:\n")
+         " 10 misc\n136 pts\n\nBlock devices:\n  7 loop\n")
 CONSTANT(show_partitions, "major minor  #blocks  name\n\n")
 CONSTANT(show_swaps, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
 CONSTANT(show_empty, "")
@@ -302,6 +307,7 @@ static const struct proc_entry root_rows[] = {
     LINK("self", link_self),
     LINK("thread-self", link_thread_self),
     PROC_FILE("cmdline", 0444, 0, show_cmdline),
+    {.name = "config.gz", .mode = S_IFREG | 0444, .show = proc_show_config},
     PROC_FILE("consoles", 0444, 0, show_empty),
     PROC_FILE("cpuinfo", 0444, 0, proc_show_cpuinfo),
     PROC_FILE("crypto", 0444, 0, show_empty),

@@ -270,7 +270,7 @@ int tmpfs_new(const struct tmpfs_options *options, struct super **ret)
     ts->super.cache_forever = true;
     ts->max_pages = (options->max_bytes + TMPFS_PAGE - 1) / TMPFS_PAGE;
     ts->max_inodes = options->max_inodes;
-    uint32_t mode = options->mode != 0 ? options->mode & 07777 : 01777;
+    uint32_t mode = options->mode != 0 ? options->mode & 07777U : 01777;
     struct tmpfs_inode *root;
     uint32_t type = options->contents ? S_IFREG : S_IFDIR;
     int error = tmpfs_inode_new(&ts->super, NULL, type | mode, 0, &root);

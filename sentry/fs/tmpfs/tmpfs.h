@@ -15,10 +15,12 @@
 struct file;
 struct super;
 
+#define TMPFS_MODE_GIVEN 0x80000000U
+
 struct tmpfs_options {
     uint64_t max_bytes;  /* size=; 0: unlimited */
     uint64_t max_inodes; /* nr_inodes=; 0: unlimited */
-    uint32_t mode;       /* of the root; 0: 01777 */
+    uint32_t mode;       /* of the root; 0: 01777, 0 itself is TMPFS_MODE_GIVEN */
     uint32_t uid, gid;   /* of the root */
     const char *type;    /* NULL: "tmpfs"; static string */
     const char
@@ -28,6 +30,11 @@ struct tmpfs_options {
 /* A new file system with an empty root; the caller owns one reference (for mount_add, or
  * super_drop). */
 int tmpfs_new(const struct tmpfs_options *options, struct super **ret) must_check;
+
+/* mount(2)'s tmpfs and ramfs, and a remount's new options (struct filesystem_type). */
+int tmpfs_mount(const char *options, struct super **ret_super) must_check;
+int ramfs_mount(const char *options, struct super **ret_super) must_check;
+int tmpfs_reconfigure(struct super *super, const char *options) must_check;
 
 /* memfd_create: an unnamed file, open for reading and writing, shown as "/memfd:NAME (deleted)". */
 enum tmpfs_memfd_flags {

@@ -21,7 +21,7 @@ struct uio;
 
 struct tmpfs_super {
     struct super super;
-    uint64_t max_pages, max_inodes; /* 0: unlimited */
+    _Atomic uint64_t max_pages, max_inodes; /* 0: unlimited; remounting changes them */
     atomic_ullong pages, inodes;
 };
 

@@ -1,0 +1,48 @@
+/*
+ * boot_filesystems.c: what a guest may mount: file systems that live in the sentry alone. Host
+ * files come from the launcher's list only.
+ */
+#include <errno.h>
+
+#include "sentry/boot/internal.h"
+#include "sentry/fs/dev/tty.h"
+#include "sentry/fs/proc/proc.h"
+#include "sentry/fs/sys/sys.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/vfs/filesystem.h"
+
+static int mount_proc(const char *options, struct super **ret_super)
+{
+    return options[0] != '\0' ? -EINVAL : proc_new(ret_super);
+}
+
+/* Linux: sysfs has no options, and ignores what it is given. */
+static int mount_sysfs(const char *options, struct super **ret_super)
+{
+    (void)options;
+    return sys_new(ret_super);
+}
+
+/* DIFFERS: all instances of devpts show the same terminals, and its options are those of boot. */
+static int mount_devpts(const char *options, struct super **ret_super)
+{
+    (void)options;
+    return devpts_new(ret_super);
+}
+
+static const struct filesystem_type types[] = {
+    {.name = "sysfs", .mount = mount_sysfs},
+    {.name = "tmpfs", .mount = tmpfs_mount, .reconfigure = tmpfs_reconfigure},
+    {.name = "proc", .mount = mount_proc},
+    {.name = "ramfs", .mount = ramfs_mount},
+    {.name = "devpts", .mount = mount_devpts},
+};
+
+int boot_filesystems(void)
+{
+    int result = 0;
+    for (size_t i = 0; i < array_size(types) && result == 0; i++) {
+        result = filesystem_register(&types[i]);
+    }
+    return result;
+}
