@@ -334,6 +334,32 @@ static const struct socket_ops netlink_socket_ops = {
     .is_listening = netlink_is_listening,
 };
 
+int netlink_check(struct file *file)
+{
+    struct socket *base = socket_of(file);
+    if (!base) {
+        return -ENOTSOCK;
+    }
+    return base->ops == &netlink_socket_ops ? 0 : -EINVAL;
+}
+
+int netlink_deliver(struct file *file, const void *data, size_t length)
+{
+    int result = netlink_check(file);
+    if (result != 0) {
+        return result;
+    }
+    struct socket *base = socket_of(file);
+    struct text text = TEXT_INIT;
+    text_append(&text, data, length);
+    mutex_lock(&base->lock);
+    result = text.failed ? -ENOMEM : reply_queue_locked(netlink_of(base), &text);
+    mutex_unlock(&base->lock);
+    text_fini(&text);
+    wait_queue_wake(&base->queue, EPOLLIN | EPOLLRDNORM);
+    return result;
+}
+
 int netlink_socket_create(int type, int protocol, struct socket **ret_socket)
 {
     if (type != SOCK_RAW && type != SOCK_DGRAM) {

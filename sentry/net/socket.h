@@ -197,6 +197,10 @@ long socket_interface_ioctl(unsigned command, uint64_t argument) must_check;
 int unix_socket_create(int type, int protocol, struct socket **ret_socket) must_check;
 int inet_socket_create(int type, int protocol, struct socket **ret_socket) must_check;
 int inet6_socket_create(int type, int protocol, struct socket **ret_socket) must_check;
+/* mq_notify's way to a thread: a datagram from the kernel. -ENOTSOCK, -EINVAL: no netlink socket.
+ */
+int netlink_check(struct file *file) must_check;
+int netlink_deliver(struct file *file, const void *data, size_t length) must_check;
 int netlink_socket_create(int type, int protocol, struct socket **ret_socket) must_check;
 /* At boot. */
 void net_init(void);

@@ -133,7 +133,17 @@ int proc_follow_exe(struct proc_node *node, struct path *ret_path) must_check;
 int proc_follow_cwd(struct proc_node *node, struct path *ret_path) must_check;
 int proc_follow_root(struct proc_node *node, struct path *ret_path) must_check;
 
-/* proc_ipc.c: /proc/sys/kernel/{shm,msg,sem}*. */
+/* proc_ipc.c: /proc/sys/kernel/{shm,msg,sem}*, /proc/sys/fs/mqueue. */
+int proc_show_mq_msg_default(struct proc_node *node, struct text *out) must_check;
+int proc_write_mq_msg_default(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_mq_msg_max(struct proc_node *node, struct text *out) must_check;
+int proc_write_mq_msg_max(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_mq_msgsize_default(struct proc_node *node, struct text *out) must_check;
+int proc_write_mq_msgsize_default(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_mq_msgsize_max(struct proc_node *node, struct text *out) must_check;
+int proc_write_mq_msgsize_max(struct proc_node *node, char *data, size_t length) must_check;
+int proc_show_mq_queues_max(struct proc_node *node, struct text *out) must_check;
+int proc_write_mq_queues_max(struct proc_node *node, char *data, size_t length) must_check;
 int proc_show_msgmax(struct proc_node *node, struct text *out) must_check;
 int proc_write_msgmax(struct proc_node *node, char *data, size_t length) must_check;
 int proc_show_msgmnb(struct proc_node *node, struct text *out) must_check;

@@ -1,11 +1,12 @@
 /*
- * proc_ipc.c: /proc/sysvipc, and the limits of System V IPC below /proc/sys/kernel. Linux:
- * ipc/ipc_sysctl.c.
+ * proc_ipc.c: /proc/sysvipc, and the limits of System V IPC and of message queues below /proc/sys.
+ * Linux: ipc/ipc_sysctl.c, ipc/mq_sysctl.c.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/mqueue/mqueue.h"
 #include "sentry/fs/proc/internal.h"
 #include "sentry/kernel/ipc.h"
 
@@ -50,10 +51,13 @@ static int parse(char **data, uint64_t most, uint64_t *ret)
     return 0;
 }
 
-static int write_limit(char *data, uint64_t most, _Atomic uint64_t *limit)
+static int write_limit(char *data, uint64_t least, uint64_t most, _Atomic uint64_t *limit)
 {
     uint64_t value = 0;
     int result = parse(&data, most, &value);
+    if (result == 0 && value < least) {
+        result = -EINVAL;
+    }
     if (result == 0) {
         atomic_store(limit, value);
     }
@@ -71,18 +75,18 @@ static int write_next_id(char *data, atomic_int *next_id)
 }
 
 /* The mode bits let only root write. */
-#define LIMIT(name, field, most)                                                                   \
+#define LIMIT(name, object, field, least, most)                                                    \
     int proc_show_##name(struct proc_node *node, struct text *out)                                 \
     {                                                                                              \
         (void)node;                                                                                \
-        text_printf(out, "%llu\n", (unsigned long long)atomic_load(&ipc_limits.field));            \
+        text_printf(out, "%llu\n", (unsigned long long)atomic_load(&object.field));                \
         return 0;                                                                                  \
     }                                                                                              \
     int proc_write_##name(struct proc_node *node, char *data, size_t length)                       \
     {                                                                                              \
         (void)node;                                                                                \
         (void)length;                                                                              \
-        return write_limit(data, (most), &ipc_limits.field);                                       \
+        return write_limit(data, (least), (most), &object.field);                                  \
     }
 
 #define NEXT_ID(name)                                                                              \
@@ -99,12 +103,17 @@ static int write_next_id(char *data, atomic_int *next_id)
         return write_next_id(data, &ipc_limits.name);                                              \
     }
 
-LIMIT(shmmax, shm_max, UINT64_MAX)
-LIMIT(shmall, shm_all, UINT64_MAX)
-LIMIT(shmmni, shm_mni, IPC_MNI_MAX)
-LIMIT(msgmax, msg_max, INT32_MAX)
-LIMIT(msgmnb, msg_mnb, INT32_MAX)
-LIMIT(msgmni, msg_mni, IPC_MNI_MAX)
+LIMIT(shmmax, ipc_limits, shm_max, 0, UINT64_MAX)
+LIMIT(shmall, ipc_limits, shm_all, 0, UINT64_MAX)
+LIMIT(shmmni, ipc_limits, shm_mni, 0, IPC_MNI_MAX)
+LIMIT(msgmax, ipc_limits, msg_max, 0, INT32_MAX)
+LIMIT(msgmnb, ipc_limits, msg_mnb, 0, INT32_MAX)
+LIMIT(msgmni, ipc_limits, msg_mni, 0, IPC_MNI_MAX)
+LIMIT(mq_queues_max, mqueue_limits, queues_max, 0, INT32_MAX)
+LIMIT(mq_msg_max, mqueue_limits, msg_max, 1, 65536)
+LIMIT(mq_msg_default, mqueue_limits, msg_default, 1, 65536)
+LIMIT(mq_msgsize_max, mqueue_limits, msgsize_max, 128, 16 * 1024 * 1024)
+LIMIT(mq_msgsize_default, mqueue_limits, msgsize_default, 128, 16 * 1024 * 1024)
 NEXT_ID(shm_next_id)
 NEXT_ID(msg_next_id)
 NEXT_ID(sem_next_id)

@@ -255,19 +255,17 @@ VALUE(max_user_watches, "65536")
 VALUE(max_user_instances, "128")
 VALUE(max_queued_events, "16384")
 VALUE(epoll_watches, "1048576")
-VALUE(mq_msg_default, "10")
-VALUE(mq_msg_max, "10")
-VALUE(mq_msgsize_default, "8192")
-VALUE(mq_msgsize_max, "8192")
-VALUE(mq_queues_max, "256")
 
 static const struct proc_entry inotify_rows[] = {ROW(max_queued_events), ROW(max_user_instances),
                                                  ROW(max_user_watches), END};
 static const struct proc_entry epoll_rows[] = {ROW_AS("max_user_watches", epoll_watches), END};
 static const struct proc_entry mqueue_rows[] = {
-    ROW_AS("msg_default", mq_msg_default),         ROW_AS("msg_max", mq_msg_max),
-    ROW_AS("msgsize_default", mq_msgsize_default), ROW_AS("msgsize_max", mq_msgsize_max),
-    ROW_AS("queues_max", mq_queues_max),           END,
+    PROC_WRITABLE("msg_default", 0644, 0, proc_show_mq_msg_default, proc_write_mq_msg_default),
+    PROC_WRITABLE("msg_max", 0644, 0, proc_show_mq_msg_max, proc_write_mq_msg_max),
+    PROC_WRITABLE("msgsize_default", 0644, 0, proc_show_mq_msgsize_default, proc_write_mq_msgsize_default),
+    PROC_WRITABLE("msgsize_max", 0644, 0, proc_show_mq_msgsize_max, proc_write_mq_msgsize_max),
+    PROC_WRITABLE("queues_max", 0644, 0, proc_show_mq_queues_max, proc_write_mq_queues_max),
+    END,
 };
 
 static const struct proc_entry fs_rows[] = {
