@@ -120,7 +120,7 @@ static int bind_or_move(struct task *task, uint64_t source, unsigned flags,
         return error;
     }
     if ((flags & MS_MOVE) != 0) {
-        return mount_move(&from, point);
+        return mount_move(&from, point, false);
     }
     return mount_bind(&from, atomic_load(&from.mount->flags), (flags & MS_REC) != 0, point);
 }

@@ -76,13 +76,15 @@ long sys_newfstatat(struct task *task, const struct syscall_args *args)
     return stat_at(task, arg_int(args, 0), arg_u64(args, 1), arg_u64(args, 2), flags);
 }
 
+#define STATX_MNT_ID_UNIQUE_BIT 0x4000U /* newer than the C library's headers */
+
 static void set_statx_time(struct statx_timestamp *to, const struct timespec *from)
 {
     to->tv_sec = from->tv_sec;
     to->tv_nsec = (uint32_t)from->tv_nsec;
 }
 
-static long put_statx(struct inode *inode, const struct path *path, uint64_t addr)
+static long put_statx(struct inode *inode, const struct path *path, unsigned mask, uint64_t addr)
 {
     struct inode_attr attr;
     struct statx value;
@@ -110,8 +112,9 @@ static long put_statx(struct inode *inode, const struct path *path, uint64_t add
     value.stx_dev_minor = minor(attr.dev);
     value.stx_attributes_mask = STATX_ATTR_AUTOMOUNT | STATX_ATTR_MOUNT_ROOT;
     if (path && path->mount) {
-        value.stx_mask |= STATX_MNT_ID;
-        value.stx_mnt_id = (uint64_t)path->mount->id;
+        bool unique = (mask & STATX_MNT_ID_UNIQUE_BIT) != 0;
+        value.stx_mask |= unique ? STATX_MNT_ID_UNIQUE_BIT : STATX_MNT_ID;
+        value.stx_mnt_id = unique ? mount_unique_id(path->mount) : (uint64_t)path->mount->id;
         if (path->mount->root == path->dentry) {
             value.stx_attributes |= STATX_ATTR_MOUNT_ROOT;
         }
@@ -132,7 +135,8 @@ long sys_statx(struct task *task, const struct syscall_args *args)
     if (error < 0) {
         return error;
     }
-    return put_statx(lookup_inode(&found, file), file ? NULL : &found, arg_u64(args, 4));
+    return put_statx(lookup_inode(&found, file), file ? NULL : &found, arg_uint(args, 3),
+                     arg_u64(args, 4));
 }
 
 static long put_statfs(const struct inode *inode, const struct mount *mount, uint64_t addr)

@@ -30,12 +30,21 @@ static int mount_devpts(const char *options, struct super **ret_super)
     return devpts_new(ret_super);
 }
 
+static int ignore_option(const char *option)
+{
+    (void)option;
+    return 0;
+}
+
 static const struct filesystem_type types[] = {
-    {.name = "sysfs", .mount = mount_sysfs},
-    {.name = "tmpfs", .mount = tmpfs_mount, .reconfigure = tmpfs_reconfigure},
+    {.name = "sysfs", .mount = mount_sysfs, .check = ignore_option},
+    {.name = "tmpfs",
+     .mount = tmpfs_mount,
+     .check = tmpfs_check_option,
+     .reconfigure = tmpfs_reconfigure},
     {.name = "proc", .mount = mount_proc},
-    {.name = "ramfs", .mount = ramfs_mount},
-    {.name = "devpts", .mount = mount_devpts},
+    {.name = "ramfs", .mount = ramfs_mount, .check = ignore_option},
+    {.name = "devpts", .mount = mount_devpts, .check = ignore_option},
 };
 
 int boot_filesystems(void)

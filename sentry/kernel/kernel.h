@@ -50,7 +50,7 @@ struct kernel {
 
 extern struct kernel kernel;
 
-#define KERNEL_RELEASE "6.1.0-stockade"
+#define KERNEL_RELEASE "6.12.0-stockade"
 #define KERNEL_VERSION "#1 SMP PREEMPT_DYNAMIC Stockade 1.0"
 
 /* Called once, from the last thread of the sandbox's first process, with its wait status. */

@@ -16,6 +16,8 @@ struct filesystem_type {
     /* A new file system for the comma-separated options ("" for none): a reference. -EINVAL: an
      * option is not known or its value is wrong. */
     int (*mount)(const char *options, struct super **ret_super) must_check;
+    /* Is one option ("key" or "key=value") good? NULL: none is. */
+    int (*check)(const char *option) must_check;
     /* Changes the options of one that is mounted. NULL: it has none. */
     int (*reconfigure)(struct super *super, const char *options) must_check;
 };

@@ -184,6 +184,9 @@ static int check_point(const struct mount *mount, const struct path *at)
     if (!inode || dentry_is_deleted(at->dentry)) {
         return -ENOENT;
     }
+    if (S_ISLNK(inode_load(inode->mode)) && inode->super->no_new_names) {
+        return -ENOENT; /* Linux: the links of /proc stand for other objects */
+    }
     if (S_ISDIR(inode_load(inode->mode)) != S_ISDIR(inode_load(root->mode))) {
         return -ENOTDIR;
     }
@@ -325,12 +328,26 @@ int mount_new_detached(struct super *super, const char *source, unsigned flags,
     return error;
 }
 
-int mount_clone_detached(const struct path *from, struct path *ret_path)
+/* Is something mounted below that place of a mount? mount_lock is held. */
+static bool has_mounts_below_locked(const struct path *path)
 {
-    struct mount *mount;
+    const struct mount *mount;
+    TAILQ_FOREACH (mount, &mounts, link) {
+        if (mount->parent == path->mount && dentry_is_below(mount->point, path->dentry)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int mount_clone_detached(const struct path *from, bool recursive, struct path *ret_path)
+{
+    struct mount *mount = NULL;
+    int error = -EINVAL;
     mutex_lock(&mount_lock);
-    int error = from->mount->attached ? clone_locked(from, atomic_load(&from->mount->flags), &mount)
-                                      : -EINVAL;
+    if (from->mount->attached && !(recursive && has_mounts_below_locked(from))) {
+        error = clone_locked(from, atomic_load(&from->mount->flags), &mount);
+    }
     mutex_unlock(&mount_lock);
     if (error == 0) {
         *ret_path = (struct path){mount, dentry_ref(mount->root)};
@@ -364,7 +381,22 @@ static void move_locked(struct mount *mount, const struct path *at, struct path 
     mutex_unlock(&dentry_lock);
 }
 
-int mount_move(const struct path *from, const struct path *point)
+/* May mount go where at says? mount_lock is held. */
+static int check_move_locked(const struct path *from, const struct path *at, bool beneath)
+{
+    const struct mount *mount = from->mount;
+    if (from->dentry != mount->root || mount->locked || (mount->attached && !mount->parent) ||
+        (!mount->attached && mount->parent)) {
+        return -EINVAL;
+    }
+    if (beneath && (at->dentry != at->mount->root || !at->mount->parent || at->mount->locked)) {
+        return -EINVAL;
+    }
+    int error = check_point(mount, at);
+    return error == 0 && is_below(at->mount, mount) ? -ELOOP : error;
+}
+
+int mount_move(const struct path *from, const struct path *point, bool beneath)
 {
     struct mount *mount = from->mount;
     struct path old = {NULL, NULL};
@@ -372,16 +404,14 @@ int mount_move(const struct path *from, const struct path *point)
     path_ref(&at);
     mutex_lock(&mount_lock);
     mount_follow(&at);
-    int error = 0;
-    if (from->dentry != mount->root || mount->locked || (mount->attached && !mount->parent)) {
-        error = -EINVAL;
-    } else if (!mount->attached && mount->parent) {
-        error = -EINVAL;
-    } else {
-        error = check_point(mount, &at);
-    }
-    if (error == 0 && is_below(at.mount, mount)) {
-        error = -ELOOP;
+    int error = check_move_locked(from, &at, beneath);
+    if (error == 0 && beneath) {
+        /* The topmost mount goes onto the new one, which takes its place. */
+        struct mount *top = at.mount;
+        struct path below = {mount_ref(mount), dentry_ref(mount->root)};
+        dentry_unref(at.dentry);
+        move_locked(top, &below, &at);
+        mount_unref(top);
     }
     if (error == 0 && mount->attached) {
         move_locked(mount, &at, &old);
@@ -419,6 +449,47 @@ int mount_remount(const struct path *path, unsigned flags)
     }
     mutex_unlock(&mount_lock);
     return error;
+}
+
+int mount_change_flags(const struct path *path, bool recursive, unsigned set, unsigned clear)
+{
+    struct mount *mount;
+    int error = path->dentry == path->mount->root ? 0 : -EINVAL;
+    mutex_lock(&mount_lock);
+    for (int pass = 0; pass < 2 && error == 0; pass++) {
+        bool itself = !path->mount->attached; /* a detached one is not in the list */
+        for (mount = itself ? path->mount : TAILQ_FIRST(&mounts); mount && error == 0;
+             mount = itself ? NULL : TAILQ_NEXT(mount, link)) {
+            unsigned now = atomic_load(&mount->flags);
+            unsigned flags = (now & ~clear) | set;
+            if (mount != path->mount && !(recursive && is_below(mount, path->mount))) {
+                continue;
+            }
+            if (pass == 1) {
+                atomic_store(&mount->flags, flags);
+            } else if (allows_more(mount, flags)) {
+                error = -EPERM;
+            } else if ((flags & ~now & MOUNT_READ_ONLY) != 0 && atomic_load(&mount->writers) != 0) {
+                error = -EBUSY;
+            }
+        }
+    }
+    mutex_unlock(&mount_lock);
+    return error;
+}
+
+struct mount *mount_find_id(uint64_t unique_id)
+{
+    struct mount *mount, *found = NULL;
+    mutex_lock(&mount_lock);
+    TAILQ_FOREACH (mount, &mounts, link) {
+        if (mount_unique_id(mount) == unique_id) {
+            found = mount_ref(mount);
+            break;
+        }
+    }
+    mutex_unlock(&mount_lock);
+    return found;
 }
 
 int mount_set_unbindable(const struct path *path, bool recursive, bool unbindable)

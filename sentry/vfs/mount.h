@@ -75,15 +75,28 @@ int mount_add(struct super *super, const char *source, unsigned flags,
 int mount_bind(const struct path *from, unsigned flags, bool recursive,
                const struct path *point) must_check;
 /* A mount that has no place yet (fsmount, open_tree); its root in *ret_path. mount_new_detached
- * takes super's caller reference on success; mount_clone_detached copies what from names. */
+ * takes super's caller reference on success; mount_clone_detached copies what from names.
+ * DIFFERS: when recursive and mounts are below it, EINVAL. */
 int mount_new_detached(struct super *super, const char *source, unsigned flags,
                        struct path *ret_path) must_check;
-int mount_clone_detached(const struct path *from, struct path *ret_path) must_check;
-/* Moves the mount whose root from is to point; a detached one gets its place. EINVAL, ELOOP. */
-int mount_move(const struct path *from, const struct path *point) must_check;
+int mount_clone_detached(const struct path *from, bool recursive, struct path *ret_path) must_check;
+/* Moves the mount whose root from is to point; a detached one gets its place. beneath: below the
+ * topmost mount there, instead of over it. EINVAL, ELOOP. */
+int mount_move(const struct path *from, const struct path *point, bool beneath) must_check;
 /* New flags for the mount whose root path is. EINVAL: no such mount; EPERM: a mount of the sandbox
  * would allow more than before; EBUSY: read-only, but files are open for writing. */
 int mount_remount(const struct path *path, unsigned flags) must_check;
+/* mount_setattr(2): flags to set and to clear on the mount whose root path is, and on those below
+ * it when recursive: all or none. */
+int mount_change_flags(const struct path *path, bool recursive, unsigned set,
+                       unsigned clear) must_check;
+/* The number that statmount(2) knows a mount by, never used again. */
+static inline uint64_t mount_unique_id(const struct mount *mount)
+{
+    return (1ULL << 31) + (uint64_t)mount->id;
+}
+/* The attached mount with that number: a reference, or NULL. */
+struct mount *mount_find_id(uint64_t unique_id);
 /* Boot: from now on what is mounted is the sandbox's own (see locked). */
 void mount_lock_all(void);
 int mount_set_unbindable(const struct path *path, bool recursive, bool unbindable) must_check;

@@ -34,6 +34,7 @@ int tmpfs_new(const struct tmpfs_options *options, struct super **ret) must_chec
 /* mount(2)'s tmpfs and ramfs, and a remount's new options (struct filesystem_type). */
 int tmpfs_mount(const char *options, struct super **ret_super) must_check;
 int ramfs_mount(const char *options, struct super **ret_super) must_check;
+int tmpfs_check_option(const char *option) must_check;
 int tmpfs_reconfigure(struct super *super, const char *options) must_check;
 
 /* memfd_create: an unnamed file, open for reading and writing, shown as "/memfd:NAME (deleted)". */

@@ -139,6 +139,12 @@ int tmpfs_mount(const char *options, struct super **ret_super)
     return tmpfs_new(&parsed.options, ret_super);
 }
 
+int tmpfs_check_option(const char *option)
+{
+    struct parsed parsed = {.options = {0}};
+    return strchr(option, ',') ? -EINVAL : parse(option, &parsed);
+}
+
 int ramfs_mount(const char *text, struct super **ret_super)
 {
     struct parsed parsed = {.options = {.type = "ramfs", .mode = 0755}};
