@@ -7,9 +7,11 @@
 
 #include "platform/ptrace/ptrace.h"
 #include "platform/trap/trap.h"
+#include "platform/unotify/unotify.h"
 
 static const struct platform_ops *const engines[] = {
     &trap_platform_ops,
+    &unotify_platform_ops,
     &ptrace_platform_ops,
 };
 

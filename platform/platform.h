@@ -40,7 +40,8 @@ struct address_space;
 struct platform_thread;
 
 enum platform_event_kind {
-    PLATFORM_EVENT_SYSCALL,     /* regs hold the call: rax number, rip after the instruction */
+    PLATFORM_EVENT_SYSCALL,     /* regs hold the call: rax number, rip after the instruction; for
+                                   all else see thread_complete */
     PLATFORM_EVENT_FAULT,       /* a synchronous signal; see fault */
     PLATFORM_EVENT_INTERRUPTED, /* thread_interrupt() was called; may also be spurious */
 };
@@ -172,6 +173,13 @@ struct platform_ops {
     /* These calls need not be reported by thread_run any more. NULL where the engine reports all.
      * Until it is called the first time, every call is reported. */
     void (*thread_answer)(struct platform_thread *thread, const struct platform_answers *answers);
+    /*
+     * After PLATFORM_EVENT_SYSCALL only the number (eax), the arguments, rip and rcx are sure to be
+     * what the guest has; this gives the others their values. Needed before one of them is read or
+     * changed. What the caller has changed in *regs since then stays. NULL where thread_run gives
+     * all.
+     */
+    int (*thread_complete)(struct platform_thread *thread, struct arch_regs *regs) must_check;
     /* Makes the present or the next thread_run return PLATFORM_EVENT_INTERRUPTED. Any thread. */
     void (*thread_interrupt)(struct platform_thread *thread);
     /* Extended (FPU, vector) state in XSAVE format. get returns its size; buffers hold

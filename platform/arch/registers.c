@@ -7,6 +7,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#define MXCSR_OFFSET  24
+#define HEADER_OFFSET 512
+
 /* CPUID is slow under virtual machines (it leaves the guest), so its answers are kept. */
 static atomic_size_t cached_size;
 static atomic_ullong cached_features;
@@ -70,4 +73,19 @@ void arch_regs_init(struct arch_regs *regs, uint64_t rip, uint64_t rsp)
     regs->ss = ARCH_USER_DS;
     regs->eflags = 0x202; /* IF and the bit that is always set */
     regs->orig_rax = UINT64_MAX;
+}
+
+/* What XRSTOR refuses: unknown features, the compacted form, reserved bits (Intel SDM, XRSTOR). */
+bool arch_xstate_is_valid(const void *state)
+{
+    uint64_t header[8];
+    uint32_t mxcsr;
+    memcpy(header, (const char *)state + HEADER_OFFSET, sizeof header);
+    memcpy(&mxcsr, (const char *)state + MXCSR_OFFSET, sizeof mxcsr);
+    for (size_t i = 1; i < sizeof header / sizeof header[0]; i++) {
+        if (header[i] != 0) {
+            return false;
+        }
+    }
+    return (header[0] & ~arch_xstate_features()) == 0 && (mxcsr & ~arch_mxcsr_mask()) == 0;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,10 @@ size_t arch_xstate_size(void);
 uint32_t arch_mxcsr_mask(void);
 /* XCR0: the features the host enabled. */
 uint64_t arch_xstate_features(void);
+
+/* Would the CPU load this state, of at least ARCH_XSTATE_MIN_SIZE bytes, in XSAVE's standard form?
+ */
+bool arch_xstate_is_valid(const void *state);
 
 /* Fills *regs with the state of a new program: user segments, interrupts on, all else zero. */
 void arch_regs_init(struct arch_regs *regs, uint64_t rip, uint64_t rsp);

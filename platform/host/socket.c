@@ -95,6 +95,51 @@ int host_socket_receive_pid(int socket, pid_t *ret_pid)
     return 0;
 }
 
+/* The descriptors of an SCM_RIGHTS header, all of which must be closed or kept. */
+static size_t passed_fds(const struct cmsghdr *header, int *ret_fds)
+{
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(ret_fds, CMSG_DATA(header), count * sizeof(int));
+    return count;
+}
+
+int host_socket_receive_fd(int socket, int *ret_fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 2)];
+        struct cmsghdr align;
+    } control;
+    char byte;
+    struct iovec data = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &data,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
+    };
+    ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (received < 0) {
+        return -errno;
+    }
+    int fds[sizeof control / sizeof(int)];
+    size_t count = 0;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL;
+         header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+            count += passed_fds(header, fds + count);
+        }
+    }
+    if (count == 1 && (message.msg_flags & MSG_CTRUNC) == 0) {
+        *ret_fd = fds[0];
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+    /* Linux: scm_detach_fds() drops what finds no free number. */
+    return count == 0 && (message.msg_flags & MSG_CTRUNC) != 0 ? -EMFILE : -EPROTO;
+}
+
 bool host_socket_hung_up(int socket)
 {
     struct pollfd entry = {.fd = socket, .events = 0};

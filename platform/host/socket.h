@@ -21,6 +21,10 @@ int host_socket_send_fds(int socket, const int *fds, size_t count) must_check;
 /* Waits for one message; its data is dropped, its sender's pid (by the kernel) returned. -EPIPE at
  * the end of the stream. */
 int host_socket_receive_pid(int socket, pid_t *ret_pid) must_check;
+/* Takes one message that is there already, and the only descriptor that must be in it (the
+ * caller's, close-on-exec). -EPROTO when it has none or several, -EAGAIN when there is no message,
+ * -EMFILE when we cannot have another descriptor. */
+int host_socket_receive_fd(int socket, int *ret_fd) must_check;
 /* Has the other end been closed by all who held it? */
 bool host_socket_hung_up(int socket);
 /* Have all messages sent from this end been received? */

@@ -51,6 +51,7 @@
 #define STUB_REPLY_DATA     1024
 #define STUB_REQUEST_FILTER 2048 /* in the request page: the guest threads' own filter */
 #define STUB_FILTER_MAX     64   /* instructions of it */
+#define STUB_REQUEST_FLAGS  2576 /* in the request page: how that filter is installed */
 
 /*
  * Areas: what a guest thread of the trap engine shares with the sentry, one slot each, in a range
@@ -138,6 +139,7 @@ struct stub_request {
     uint64_t filter_length; /* struct sock_fprog */
     uint64_t filter_address;
     uint64_t filter[STUB_FILTER_MAX]; /* struct sock_filter */
+    uint64_t filter_flags;            /* of seccomp(2) */
 };
 
 /* The reply page: nothing in it can be trusted. */
@@ -220,6 +222,7 @@ struct stub_mailbox {
 _Static_assert(sizeof(struct stub_op) == STUB_OP_SIZE, "assembly uses this size");
 _Static_assert(sizeof(struct stub_request) <= STUB_PAGE, "one page");
 _Static_assert(offsetof(struct stub_request, filter_length) == STUB_REQUEST_FILTER, "as assembled");
+_Static_assert(offsetof(struct stub_request, filter_flags) == STUB_REQUEST_FLAGS, "as assembled");
 _Static_assert(sizeof(struct stub_mailbox) <= STUB_PAGE, "one page");
 _Static_assert(offsetof(struct stub_mailbox, interrupted) == MAILBOX_INTERRUPTED, "as assembled");
 _Static_assert(offsetof(struct stub_mailbox, altstack) == MAILBOX_ALTSTACK, "as assembled");

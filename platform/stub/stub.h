@@ -54,8 +54,9 @@ struct stub {
 /*
  * Starts the first stub from the image (borrowed memfd), empties its address space and installs
  * its system-call filter. foreign_action is the seccomp verdict for calls made outside of the
- * stub's own code; with SECCOMP_RET_TRAP the stub handles its signals itself
- * (stub_new_guest_thread). Must run on a thread that lives as long as the sandbox.
+ * stub's own code; with SECCOMP_RET_TRAP (stub_new_guest_thread) and SECCOMP_RET_USER_NOTIF
+ * (stub_new_listened_thread) the stub handles its signals itself. Must run on a thread that lives
+ * as long as the sandbox.
  */
 int stub_start_template(int image_fd, uint32_t foreign_action, struct stub **ret_stub) must_check;
 /* A copy-on-write copy of parent's address space with a service thread of its own. */
@@ -72,6 +73,13 @@ int stub_new_thread(struct stub *stub, pid_t *ret_tid) must_check;
 int stub_new_guest_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
                           struct stub_mailbox **ret_mailbox) must_check;
 void stub_release_area(struct stub *stub, uint32_t slot);
+/*
+ * The same, for a template with SECCOMP_RET_USER_NOTIF. The calls of the thread, its waits for its
+ * turn included, arrive at the listener, which is the caller's to close; it hangs up when the
+ * thread ends.
+ */
+int stub_new_listened_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
+                             struct stub_mailbox **ret_mailbox, int *ret_listener) must_check;
 
 /* The thread was in guest mode for so long. */
 void stub_time_add(struct stub *stub, struct stub_thread_time *time, uint64_t spent);
@@ -99,6 +107,8 @@ int stub_call_locked(struct stub *stub, const struct stub_op *ops, size_t count,
                      size_t fd_count, int64_t *ret_results) must_check REQUIRES(stub->service);
 /* The operation that receives the fds passed along. Its message header is in the reply page. */
 struct stub_op stub_op_receive(struct stub *stub, size_t fd_count);
+/* The operation that sends descriptor STUB_FD_FIRST to the sentry. Its header is there, too. */
+struct stub_op stub_op_send(struct stub *stub);
 
 /* Memory operations: see struct platform_ops. */
 int stub_map(struct stub *stub, guest_addr addr, uint64_t length, int prot, int flags, int fd,

@@ -9,9 +9,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "platform/host/memory.h"
+#include "platform/host/notify.h"
 #include "platform/host/process.h"
+#include "platform/host/socket.h"
 #include "platform/stub/stub.h"
 #include "platform/stub/stub_filter.h"
+
+#define START_LIMIT_NS   30000000000ULL
+#define LOOK_INTERVAL_NS 100000000ULL
 
 static uint64_t area_addr(uint32_t slot)
 {
@@ -107,8 +113,69 @@ static int start_thread_locked(struct stub *stub, uint32_t slot, bool fresh, int
     return 0;
 }
 
-int stub_new_guest_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
-                          struct stub_mailbox **ret_mailbox)
+/* Waits for the first post of a new thread: it has its filter then. */
+static int await_first_post(struct stub *stub, struct stub_mailbox *mailbox)
+{
+    uint64_t deadline = host_monotonic_ns() + START_LIMIT_NS;
+    for (;;) {
+        uint32_t turn = atomic_load(&mailbox->turn);
+        if ((turn & STUB_TURN_SENTRY) != 0) {
+            return 0;
+        }
+        if (stub_is_dead(stub) || host_monotonic_ns() > deadline) {
+            return PLATFORM_DEAD;
+        }
+        if (turn == (STUB_TURN_GUEST | STUB_TURN_WAITER) ||
+            atomic_compare_exchange_strong(&mailbox->turn, &turn,
+                                           STUB_TURN_GUEST | STUB_TURN_WAITER)) {
+            ignore_result(host_futex_wait((atomic_uint *)&mailbox->turn,
+                                          STUB_TURN_GUEST | STUB_TURN_WAITER, LOOK_INTERVAL_NS));
+        }
+    }
+}
+
+/*
+ * The new thread's filter gave the stub a listener: its lowest free descriptor, since no other
+ * request is under way. It must not stay there, where it would be passed as something else.
+ */
+static int take_listener_locked(struct stub *stub, struct stub_mailbox *mailbox, int *ret_listener)
+{
+    int64_t results[2];
+    int rc = await_first_post(stub, mailbox);
+    if (rc != 0) {
+        return rc;
+    }
+    const struct stub_op ops[] = {
+        stub_op_send(stub),
+        {.number = SYS_close, .args = {STUB_FD_FIRST}},
+    };
+    rc = stub_call_locked(stub, ops, array_size(ops), NULL, 0, results);
+    if (rc != 0) {
+        return rc;
+    }
+    int fd;
+    rc = host_socket_receive_fd(stub->socket, &fd);
+    if (rc == 0 && !host_notify_is_listener(fd)) {
+        close(fd);
+        rc = -EPROTO;
+    }
+    if (rc == 0) {
+        *ret_listener = fd;
+        return 0;
+    }
+    bool short_of_it = rc == -EMFILE || results[0] == -ENOMEM || results[0] == -ENOBUFS ||
+                       results[0] == -ETOOMANYREFS;
+    if (!short_of_it) {
+        return PLATFORM_DEAD;
+    }
+    /* Nobody will hear of it: it leaves by itself, at an unknown time, so its area is lost. */
+    mailbox->order = STUB_COMMAND_EXIT;
+    atomic_store(&mailbox->turn, STUB_TURN_GUEST);
+    return -EAGAIN;
+}
+
+static int new_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
+                      struct stub_mailbox **ret_mailbox, int *ret_listener)
 {
     uint32_t slot = 0;
     bool fresh = false;
@@ -127,18 +194,36 @@ int stub_new_guest_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
         area->busy = false;
     }
     *ret_mailbox = area->mailbox;
+    if (rc == 0 && ret_listener != NULL) {
+        rc = take_listener_locked(stub, area->mailbox, ret_listener);
+    }
     mutex_unlock(&stub->service);
     if (rc == -EAGAIN || rc == -ENOMEM) {
         return rc;
     }
     if (rc != 0 || result <= 0 || result > INT32_MAX || result == stub->pid ||
         host_tgkill(stub->pid, (pid_t)result, 0) != 0) {
+        if (rc == 0 && ret_listener != NULL) {
+            close(*ret_listener);
+        }
         stub_kill(stub);
         return PLATFORM_DEAD;
     }
     *ret_tid = (pid_t)result;
     *ret_slot = slot;
     return 0;
+}
+
+int stub_new_guest_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
+                          struct stub_mailbox **ret_mailbox)
+{
+    return new_thread(stub, ret_tid, ret_slot, ret_mailbox, NULL);
+}
+
+int stub_new_listened_thread(struct stub *stub, pid_t *ret_tid, uint32_t *ret_slot,
+                             struct stub_mailbox **ret_mailbox, int *ret_listener)
+{
+    return new_thread(stub, ret_tid, ret_slot, ret_mailbox, ret_listener);
 }
 
 void stub_release_area(struct stub *stub, uint32_t slot)

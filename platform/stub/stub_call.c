@@ -115,19 +115,19 @@ int stub_call_locked(struct stub *stub, const struct stub_op *ops, size_t count,
     return 0;
 }
 
-struct stub_op stub_op_receive(struct stub *stub, size_t fd_count)
-{
-    /* The header and all that it points to lie in the reply page: recvmsg(2) writes to it. The
-     * guest may change it; then its own next mapping fails. */
-    struct message_area {
-        struct msghdr header;
-        struct iovec data;
-        char control[CMSG_SPACE(sizeof(int) * HOST_SEND_FDS_MAX)];
-        char byte;
-    } *area = (struct message_area *)stub->reply->data;
-    uint64_t base = STUB_REPLY + STUB_REPLY_DATA;
+/* The header and all that it points to lie in the reply page: recvmsg(2) writes to it. The guest
+ * may change it; then its own next mapping fails, or it loses its new thread. */
+struct message_area {
+    struct msghdr header;
+    struct iovec data;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * HOST_SEND_FDS_MAX)];
+    char byte;
+};
 
-    struct message_area message = {
+static struct message_area prepare_message(size_t fd_count)
+{
+    uint64_t base = STUB_REPLY + STUB_REPLY_DATA;
+    return (struct message_area){
         .header =
             {
                 .msg_iov = (void *)(uintptr_t)(base + offsetof(struct message_area, data)),
@@ -138,8 +138,33 @@ struct stub_op stub_op_receive(struct stub *stub, size_t fd_count)
         .data = {.iov_base = (void *)(uintptr_t)(base + offsetof(struct message_area, byte)),
                  .iov_len = 1},
     };
-    memcpy(area, &message, sizeof message);
-    return (struct stub_op){.number = SYS_recvmsg, .args = {STUB_FD_SOCKET, base, MSG_DONTWAIT}};
+}
+
+struct stub_op stub_op_receive(struct stub *stub, size_t fd_count)
+{
+    struct message_area message = prepare_message(fd_count);
+    memcpy(stub->reply->data, &message, sizeof message);
+    return (struct stub_op){.number = SYS_recvmsg,
+                            .args = {STUB_FD_SOCKET, STUB_REPLY + STUB_REPLY_DATA, MSG_DONTWAIT}};
+}
+
+struct stub_op stub_op_send(struct stub *stub)
+{
+    struct message_area message = prepare_message(1);
+    const struct {
+        struct cmsghdr header;
+        int fd;
+    } control = {
+        .header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                   .cmsg_level = SOL_SOCKET,
+                   .cmsg_type = SCM_RIGHTS},
+        .fd = STUB_FD_FIRST,
+    };
+    memcpy(message.control, &control, CMSG_LEN(sizeof(int)));
+    memcpy(stub->reply->data, &message, sizeof message);
+    return (struct stub_op){
+        .number = SYS_sendmsg,
+        .args = {STUB_FD_SOCKET, STUB_REPLY + STUB_REPLY_DATA, MSG_DONTWAIT | MSG_NOSIGNAL}};
 }
 
 int stub_new_thread(struct stub *stub, pid_t *ret_tid)

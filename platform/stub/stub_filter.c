@@ -9,6 +9,7 @@
 #include "platform/stub/stub_filter.h"
 
 #include <errno.h>
+#include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -107,7 +108,7 @@ static void add_memory_rules(struct bpf_program *program)
 }
 
 /* The list executor: memory, receiving fds, and clones. */
-static void add_list_block(struct bpf_program *program)
+static void add_list_block(struct bpf_program *program, uint32_t foreign_action)
 {
     struct bpf_block block;
     bpf_begin_block(program, &block, AFTER(STUB_AT_LIST), AFTER(STUB_AT_LIST));
@@ -130,6 +131,15 @@ static void add_list_block(struct bpf_program *program)
     bpf_check_equal32(program, 2, MSG_DONTWAIT);
     bpf_end_rule(program, ALLOW, KILL);
 
+    /* The listener of a new guest thread, to the sentry. */
+    if (foreign_action == SECCOMP_RET_USER_NOTIF) {
+        bpf_begin_rule(program, SYS_sendmsg);
+        bpf_check_equal32(program, 0, STUB_FD_SOCKET);
+        bpf_check_equal(program, 1, STUB_REPLY + STUB_REPLY_DATA);
+        bpf_check_equal32(program, 2, MSG_DONTWAIT | MSG_NOSIGNAL);
+        bpf_end_rule(program, ALLOW, KILL);
+    }
+
     bpf_begin_rule(program, SYS_close);
     bpf_check_either32(program, 0, STUB_FD_FIRST, STUB_FD_FIRST + 1);
     bpf_end_rule(program, ALLOW, KILL);
@@ -146,8 +156,13 @@ static void add_list_block(struct bpf_program *program)
     bpf_end_block(program, &block, KILL);
 }
 
+static uint32_t guest_filter_flags(uint32_t foreign_action)
+{
+    return foreign_action == SECCOMP_RET_USER_NOTIF ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+}
+
 /* Set-up of a guest thread, before it installs its own filter. */
-static void add_guest_start_block(struct bpf_program *program)
+static void add_guest_start_block(struct bpf_program *program, uint32_t foreign_action)
 {
     struct bpf_block block;
     bpf_begin_block(program, &block, STUB_AT_GUEST_START, STUB_AT_GUEST_READY);
@@ -162,7 +177,7 @@ static void add_guest_start_block(struct bpf_program *program)
 
     bpf_begin_rule(program, SYS_seccomp);
     bpf_check_equal(program, 0, SECCOMP_SET_MODE_FILTER);
-    bpf_check_equal(program, 1, 0);
+    bpf_check_equal(program, 1, guest_filter_flags(foreign_action));
     bpf_check_equal(program, 2, STUB_REQUEST + STUB_REQUEST_FILTER);
     bpf_end_rule(program, ALLOW, KILL);
     bpf_end_block(program, &block, KILL);
@@ -264,9 +279,9 @@ int stub_filter_build(struct bpf_program *program, uint32_t foreign_action)
     add_guest_futex_block(program, STUB_AT_GUEST_WAKE, FUTEX_WAKE);
     allow_at(program, STUB_AT_GUEST_EXIT, SYS_exit);
     allow_at(program, STUB_AT_GUEST_YIELD, SYS_sched_yield);
-    add_list_block(program);
+    add_list_block(program, foreign_action);
     add_start_block(program);
-    add_guest_start_block(program);
+    add_guest_start_block(program, foreign_action);
     allow_at(program, STUB_AT_PARK, SYS_pause);
     allow_at(program, STUB_AT_EXIT, SYS_exit);
     allow_at(program, STUB_AT_DIE, SYS_exit_group);
@@ -275,29 +290,48 @@ int stub_filter_build(struct bpf_program *program, uint32_t foreign_action)
     return program->failed ? -E2BIG : 0;
 }
 
-int stub_filter_build_guest(struct stub_request *request)
+int stub_filter_build_guest(struct stub_request *request, uint32_t foreign_action)
 {
-    static const uint32_t sites[] = {STUB_AT_GUEST_WAIT, STUB_AT_GUEST_WAKE, STUB_AT_GUEST_EXIT,
-                                     STUB_AT_GUEST_YIELD};
+    const bool listened = foreign_action == SECCOMP_RET_USER_NOTIF;
+    const struct {
+        uint32_t address, verdict;
+    } sites[] = {
+        {STUB_AT_GUEST_WAIT, listened ? foreign_action : ALLOW},
+        {STUB_AT_GUEST_WAKE, ALLOW},
+        {STUB_AT_GUEST_EXIT, ALLOW},
+        {STUB_AT_GUEST_YIELD, listened ? KILL : ALLOW},
+    };
+    /* Without a listener, calls from elsewhere are for the first filter to judge: the stricter
+     * verdict holds. The vsyscall page is always for the first. */
+    const uint32_t foreign = listened ? foreign_action : ALLOW;
     const uint32_t ip = offsetof(struct seccomp_data, instruction_pointer);
     struct sock_filter code[STUB_FILTER_MAX];
     size_t count = 0;
-    /* Calls from elsewhere are for the first filter to judge: the stricter verdict holds. */
+    if (listened) {
+        const uint32_t arch = offsetof(struct seccomp_data, arch);
+        code[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, arch);
+        code[count++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+        code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, foreign);
+    }
     code[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip + 4);
-    code[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    code[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 0, 1);
     code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ALLOW);
+    code[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, foreign);
     code[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ip);
     for (size_t i = 0; i < array_size(sites); i++) {
         code[count++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AFTER(sites[i]), 0, 1);
-        code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ALLOW);
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AFTER(sites[i].address), 0, 1);
+        code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, sites[i].verdict);
     }
     code[count++] =
         (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PLATFORM_GUEST_MIN, 0, 1);
-    code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, ALLOW);
+    code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, foreign);
     code[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, KILL);
     memcpy(request->filter, code, count * sizeof code[0]);
     request->filter_length = count;
     request->filter_address = STUB_REQUEST + STUB_REQUEST_FILTER + 16;
+    request->filter_flags = guest_filter_flags(foreign_action);
     return 0;
 }

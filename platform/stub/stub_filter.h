@@ -21,12 +21,14 @@
 int stub_filter_build(struct bpf_program *program, uint32_t foreign_action) must_check;
 
 /*
- * Writes the second filter, which guest threads of the trap engine install on themselves, into the
- * request page: of the stub's own calls it leaves them futex wait and wake, exit and sched_yield,
- * at their places. It reads the instruction address first, so the host does not try it out for
- * every call number (Linux: seccomp_cache_prepare).
+ * Writes the second filter, which guest threads install on themselves, into the request page: of
+ * the stub's own calls it leaves them futex wait and wake, exit and sched_yield, at their places.
+ * It reads the instruction address first, so the host does not try it out for every call number
+ * (Linux: seccomp_cache_prepare). With SECCOMP_RET_USER_NOTIF as foreign_action, the filter has a
+ * listener (stub_new_listened_thread), which is told of the futex wait and of calls from
+ * elsewhere; sched_yield is not left then.
  */
-int stub_filter_build_guest(struct stub_request *request) must_check;
+int stub_filter_build_guest(struct stub_request *request, uint32_t foreign_action) must_check;
 
 /* madvise values that the filter accepts, as bits. */
 extern const uint32_t stub_filter_advice;

@@ -277,14 +277,15 @@ struct kernel_sigaction {
 /*
  * All signals that guest code or the sentry can cause go to one handler, on the thread's alternate
  * stack, with no signal blocked meanwhile: nothing ever returns through rt_sigreturn(2). The kernel
- * wants a restorer all the same.
+ * wants a restorer all the same. A call that waits for its answer is made again after a signal.
  */
-static int install_handlers(struct stub *stub)
+static int install_handlers(struct stub *stub, uint32_t foreign_action)
 {
     static const int signals[] = {SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGURG};
     const struct kernel_sigaction action = {
         .handler = STUB_AT_SIGNAL,
-        .flags = 0x4c000004, /* SA_NODEFER SA_ONSTACK SA_RESTORER SA_SIGINFO */
+        /* SA_NODEFER SA_ONSTACK SA_RESTORER SA_SIGINFO, SA_RESTART */
+        .flags = 0x4c000004 | (foreign_action == SECCOMP_RET_USER_NOTIF ? 0x10000000 : 0),
         .restorer = STUB_AT_RESTORER,
     };
     struct stub_op ops[array_size(signals)];
@@ -383,9 +384,9 @@ int stub_start_template(int image_fd, uint32_t foreign_action, struct stub **ret
     if (rc != 0) {
         return rc;
     }
-    rc = stub_filter_build_guest(stub->request);
-    if (rc == 0 && foreign_action == SECCOMP_RET_TRAP) {
-        rc = install_handlers(stub);
+    rc = stub_filter_build_guest(stub->request, foreign_action);
+    if (rc == 0 && foreign_action != SECCOMP_RET_KILL_PROCESS) {
+        rc = install_handlers(stub, foreign_action);
     }
     if (rc == 0) {
         rc = confine_template(stub, foreign_action);

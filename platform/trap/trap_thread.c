@@ -15,7 +15,6 @@
 
 #define START_LIMIT_NS 30000000000ULL
 #define MXCSR_OFFSET   24
-#define HEADER_OFFSET  512
 
 static struct platform_thread *alloc_thread(struct address_space *space)
 {
@@ -137,25 +136,10 @@ ssize_t trap_thread_get_xstate(struct platform_thread *thread, void *buffer, siz
     return (ssize_t)whole;
 }
 
-/* What XRSTOR refuses: unknown features, the compacted form, reserved bits (Intel SDM, XRSTOR). */
-static bool xstate_is_valid(const unsigned char *state)
-{
-    uint64_t header[8];
-    uint32_t mxcsr;
-    memcpy(header, state + HEADER_OFFSET, sizeof header);
-    memcpy(&mxcsr, state + MXCSR_OFFSET, sizeof mxcsr);
-    for (size_t i = 1; i < array_size(header); i++) {
-        if (header[i] != 0) {
-            return false;
-        }
-    }
-    return (header[0] & ~arch_xstate_features()) == 0 && (mxcsr & ~arch_mxcsr_mask()) == 0;
-}
-
 int trap_thread_set_xstate(struct platform_thread *thread, const void *buffer, size_t size)
 {
     size_t whole = arch_xstate_size();
-    if (size > whole || size < ARCH_XSTATE_MIN_SIZE || !xstate_is_valid(buffer)) {
+    if (size > whole || size < ARCH_XSTATE_MIN_SIZE || !arch_xstate_is_valid(buffer)) {
         return -EINVAL;
     }
     char *area = (char *)thread->mailbox + STUB_AREA_XSTATE;

@@ -88,6 +88,13 @@ void guest_run_to_call(struct platform_thread *thread, struct arch_regs *regs, u
     assert_int_equal(regs->rax, number);
 }
 
+void guest_complete(struct platform_thread *thread, struct arch_regs *regs)
+{
+    if (engine->thread_complete != NULL) {
+        assert_int_equal(engine->thread_complete(thread, regs), 0);
+    }
+}
+
 uint64_t guest_read64(struct address_space *space, guest_addr addr)
 {
     uint64_t value = 0;

@@ -49,6 +49,8 @@ void guest_run(struct platform_thread *thread, struct arch_regs *regs,
                enum platform_event_kind kind, struct platform_event *ret_event);
 /* Runs to the next system call and checks its number. */
 void guest_run_to_call(struct platform_thread *thread, struct arch_regs *regs, uint64_t number);
+/* Behind a call: fills in the registers that the engine has not told yet. */
+void guest_complete(struct platform_thread *thread, struct arch_regs *regs);
 uint64_t guest_read64(struct address_space *space, guest_addr addr);
 void guest_write64(struct address_space *space, guest_addr addr, uint64_t value);
 

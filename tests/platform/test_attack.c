@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "platform/trap/trap_internal.h"
+#include "tests/platform/inside.h"
 
 /* Longer than the time limit of harness_start for a silent guest, on a crowded host. */
 #define BOUND_MS 25000
@@ -31,11 +31,6 @@ GUEST(attack_scribble, "mov $0x2545f491, %rax\n dec %rsi\n and $-4, %rsi\n"
                        "shr $7, %rcx\n xor %rcx, %rax\n mov %rax, %rcx\n shl $17, %rcx\n"
                        "xor %rcx, %rax\n mov %rax, %rcx\n shr $20, %rcx\n and %rsi, %rcx\n"
                        "mov %eax, %edx\n and %r8d, %edx\n mov %edx, (%rdi, %rcx)\n jmp 1b\n");
-
-static bool is_trap(void)
-{
-    return strcmp(engine->name, "trap") == 0;
-}
 
 static uint64_t now_ms(void)
 {
@@ -261,7 +256,7 @@ static void scribble_over(guest_addr start, uint64_t length, uint32_t mask, cons
                                       (size_t)(attack_scribble_end - attack_scribble_start)),
                      attack_scribble_end - attack_scribble_start);
     if (start == 0) {
-        scribble.start = STUB_AREAS + thread->slot * (uint64_t)STUB_AREA_SIZE;
+        scribble.start = STUB_AREAS + thread_slot(thread) * (uint64_t)STUB_AREA_SIZE;
     }
     assert_int_equal(pthread_create(&helper, NULL, run_scribble, &scribble), 0);
     while (!atomic_load(&scribble.ready)) {
@@ -320,8 +315,8 @@ static void test_scribble(void **state)
         {"the turn and the order", 0, 8, UINT32_MAX},
         {"the reply page", STUB_REPLY, STUB_PAGE, UINT32_MAX},
     };
-    if (!is_trap()) {
-        print_message("skipped: for the trap engine only\n");
+    if (!has_areas()) {
+        print_message("skipped: the engine has no areas\n");
         skip();
     }
     for (size_t i = 0; i < array_size(places); i++) {
@@ -375,13 +370,17 @@ static void test_stack_pointers(void **state)
             struct platform_thread *thread = guest_thread(space, &regs);
             struct platform_event event;
             guest_addr pointer = pointers[i];
-            if (is_trap() && pointer - area <= STUB_AREA_SIZE + 8) {
-                pointer += thread->slot * (guest_addr)STUB_AREA_SIZE;
+            if (has_areas() && pointer - area <= STUB_AREA_SIZE + 8) {
+                pointer += thread_slot(thread) * (guest_addr)STUB_AREA_SIZE;
             }
             for (int round = 0; round < 3; round++) {
                 regs.rip = CODE_ADDR;
                 regs.rbx = pointer;
                 int rc = run_hostile(space, thread, &regs, 3, &event);
+                if (rc == 0 && engine->thread_complete != NULL) {
+                    rc = engine->thread_complete(thread, &regs);
+                    assert_true(rc == 0 || engine->space_fault_of_guest(space));
+                }
                 if (rc != 0) {
                     deaths++;
                     break;
@@ -404,8 +403,8 @@ static void test_stack_pointers(void **state)
 static void test_silent_threads(void **state)
 {
     (void)state;
-    if (!is_trap()) {
-        print_message("skipped: for the trap engine only\n");
+    if (!has_areas()) {
+        print_message("skipped: the engine has no areas\n");
         skip();
     }
     const struct {
@@ -425,7 +424,7 @@ static void test_silent_threads(void **state)
         struct platform_event event;
         regs.rbx = cases[i].at;
         regs.rdi = regs.r12 =
-            cases[i].area ? STUB_AREAS + thread->slot * (uint64_t)STUB_AREA_SIZE : DATA_ADDR;
+            cases[i].area ? STUB_AREAS + thread_slot(thread) * (uint64_t)STUB_AREA_SIZE : DATA_ADDR;
         regs.rsi = regs.r13 = 0;
         uint64_t start = now_ms();
         int rc;

@@ -59,7 +59,11 @@ static void test_registers(void **state)
         regs.eflags = 0x202 | (round == 1 ? 0x8d5 : 0);
         regs.rip = CODE_ADDR;
         struct arch_regs want = regs;
-        guest_run_to_call(thread, &regs, want.rax);
+        struct platform_event event;
+        guest_run(thread, &regs, PLATFORM_EVENT_SYSCALL, &event);
+        assert_int_equal((uint32_t)regs.rax, (uint32_t)want.rax);
+        want.rax = regs.rax;
+        guest_complete(thread, &regs);
         want.rip = CODE_ADDR + 2;
         want.rcx = want.rip;
         want.r11 = want.eflags;
@@ -334,6 +338,7 @@ static void test_hostile_registers(void **state)
     regs.eflags = 0x3202 | 1ULL << 17; /* IOPL and VM86 do not stick */
     regs.rax = 99;
     guest_run_to_call(thread, &regs, 99);
+    guest_complete(thread, &regs);
     assert_int_equal(regs.eflags & 0x23000, 0);
     assert_int_equal(regs.cs, ARCH_USER_CS);
     engine->thread_free(thread);

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "platform/trap/trap_internal.h"
+#include "tests/platform/inside.h"
 
 #define TEXT_ADDR    0xa00000ULL
 #define STORM_ENOUGH 80 /* events */
@@ -88,7 +88,8 @@ struct storm {
     struct platform_thread *thread;
     enum storm_kind kind;
     uint64_t random;
-    struct arch_regs sent; /* what the guest runs with */
+    struct arch_regs sent;   /* what the guest runs with */
+    struct arch_regs passed; /* to the engine, which may know more of it */
     guest_addr rsp;
     uint64_t answer_rcx, answer_r11; /* with which the last call returned */
     int next;                        /* index of the next call */
@@ -172,6 +173,7 @@ static void storm_open(struct storm *storm)
     storm->sent.rbx = DATA_ADDR;
     storm->sent.rbp = 302;
     storm->rsp = storm->sent.rsp = STACK_ADDR + STACK_SIZE / 2;
+    storm->passed = storm->sent;
     for (uint64_t i = 0; i < 12; i++) {
         guest_write64(storm->space, DATA_ADDR + 0x200 + 8 * i, 0xabcd000000000000 + i);
     }
@@ -181,6 +183,12 @@ static void storm_close(struct storm *storm)
 {
     engine->thread_free(storm->thread);
     engine->space_free(storm->space);
+}
+
+/* Stepped over by a tracer, a call leaves the tracer's flag in r11. */
+static uint64_t untraced(const struct storm *storm, uint64_t r11)
+{
+    return storm->kind == STORM_STEP ? r11 & ~(uint64_t)ARCH_EFLAGS_TF : r11;
 }
 
 /* What the guest stored behind the call before the next one. */
@@ -194,7 +202,7 @@ static void check_stored(struct storm *storm, int call)
     const guest_addr at = DATA_ADDR + 0x40 * number;
     assert_int_equal(engine->copy_in(storm->space, at, stored, sizeof stored), sizeof stored);
     assert_int_equal(stored[0], storm->answer_rcx);
-    assert_int_equal(stored[1], storm->answer_r11);
+    assert_int_equal(untraced(storm, stored[1]), untraced(storm, storm->answer_r11));
     for (uint64_t i = 0; i < 4; i++) {
         assert_int_equal(stored[2 + i], 0xabcd000000000000 + 4 * number + i);
     }
@@ -241,8 +249,27 @@ static void choose_registers(struct storm *storm)
     storm->answer_r11 = regs->r11;
 }
 
+/* Nothing changes but the result, and the engine need not tell all registers. */
+static void answer_plainly(struct storm *storm, struct arch_regs *regs)
+{
+    regs->rax = next_random(storm);
+    storm->passed = *regs;
+    storm->sent.rax = regs->rax;
+    storm->sent.rip = storm->sent.rcx = storm->answer_rcx = regs->rip;
+    storm->sent.r11 = storm->answer_r11 = storm->sent.eflags;
+    storm->next = (storm->next + 1) % 4;
+}
+
 static void on_call(struct storm *storm, struct arch_regs *regs)
 {
+    assert_int_equal(regs->rip, storm_addr(storm->next));
+    assert_int_equal(regs->rax, storm_number[storm->next]);
+    assert_int_equal(regs->rcx, regs->rip);
+    if (next_random(storm) % 3 == 0) {
+        answer_plainly(storm, regs);
+        return;
+    }
+    guest_complete(storm->thread, regs);
     assert_int_equal(regs->rip, storm_addr(storm->next));
     assert_int_equal(regs->rax, storm_number[storm->next]);
     assert_int_equal(regs->rcx, regs->rip);
@@ -251,12 +278,14 @@ static void on_call(struct storm *storm, struct arch_regs *regs)
     storm->next = (storm->next + 1) % 4;
     storm->sent = *regs;
     choose_registers(storm);
+    storm->passed = storm->sent;
 }
 
 /* The call that the engine may answer itself. */
 static void on_asked(struct storm *storm, struct arch_regs *regs)
 {
     assert_int_equal(storm->next, 0);
+    guest_complete(storm->thread, regs);
     assert_int_equal(regs->rip, TEXT_ADDR + (guest_addr)(storm_answered - storm_start));
     assert_int_equal(regs->rcx, regs->rip);
     assert_int_equal(regs->r11 & ~(uint64_t)ARCH_EFLAGS_TF, storm->sent.eflags);
@@ -264,18 +293,22 @@ static void on_asked(struct storm *storm, struct arch_regs *regs)
     storm->sent = *regs;
     storm->sent.eflags &= ~(uint64_t)ARCH_EFLAGS_TF;
     storm->sent.rax = ANSWER;
+    storm->passed = storm->sent;
     storm->asked++;
 }
 
 static void on_interrupt(struct storm *storm, struct arch_regs *regs)
 {
+    guest_complete(storm->thread, regs);
     assert_in_range(regs->rip, TEXT_ADDR, TEXT_ADDR + (guest_addr)(storm_end - storm_start));
     check_kept(storm, regs);
     assert_true(regs->rsp == storm->rsp || regs->rsp == storm->rsp - 8);
-    /* Behind the fourth call another may have been answered. */
+    /* Behind the fourth call another may have been answered; and a call that was begun and will be
+     * made again has changed rcx and r11. */
     bool maybe_answered = storm->next == 0;
-    if (regs->r11 != storm->sent.r11) {
-        assert_true(maybe_answered);
+    if (untraced(storm, regs->r11) != untraced(storm, storm->sent.r11)) {
+        assert_true(maybe_answered || (regs->rip == storm_addr(storm->next) - 2 &&
+                                       regs->rcx == storm_addr(storm->next)));
         assert_int_equal(regs->r11 & ~(uint64_t)ARCH_EFLAGS_TF, storm->sent.eflags);
     }
     /* At and behind the third call it may be the place of moved instructions. */
@@ -289,6 +322,7 @@ static void on_interrupt(struct storm *storm, struct arch_regs *regs)
     storm->sent.rcx = regs->rcx;
     storm->sent.r11 = regs->r11;
     storm->sent.rsp = regs->rsp;
+    storm->passed = storm->sent;
 }
 
 static unsigned int storm_run(struct storm *storm, int calls)
@@ -296,7 +330,7 @@ static unsigned int storm_run(struct storm *storm, int calls)
     unsigned int interrupts = 0;
     bool first = storm->next == 0 && storm->sent.rip == TEXT_ADDR;
     for (int done = 0; done < calls;) {
-        struct arch_regs regs = storm->sent;
+        struct arch_regs regs = storm->passed;
         struct platform_event event;
         assert_int_equal(engine->thread_run(storm->thread, &regs, &event), 0);
         if (event.kind == PLATFORM_EVENT_INTERRUPTED) {
@@ -356,8 +390,8 @@ static void blow_signals(struct storm *storm)
 {
     unsigned int random = 4711;
     while (!atomic_load(&storm->stop)) {
-        if (syscall(SYS_tgkill, storm->space->stub->pid, storm->thread->tid,
-                    THREAD_INTERRUPT_SIGNAL) != 0) {
+        if (syscall(SYS_tgkill, space_stub(storm->space)->pid, thread_tid(storm->thread), SIGURG) !=
+            0) {
             return;
         }
         storm->given++;
@@ -371,7 +405,7 @@ static void blow_signals(struct storm *storm)
  * instructions. */
 static void blow_steps(struct storm *storm)
 {
-    const pid_t tid = storm->thread->tid;
+    const pid_t tid = thread_tid(storm->thread);
     unsigned int random = 4711;
     unsigned int left = 1;
     int status;
@@ -392,7 +426,7 @@ static void blow_steps(struct storm *storm)
             if (regs.rip - STUB_TEXT < STUB_TEXT_MAX) {
                 storm->covered[regs.rip - STUB_TEXT] |= 2;
             }
-            ignore_result(syscall(SYS_tgkill, storm->space->stub->pid, tid, SIGURG));
+            ignore_result(syscall(SYS_tgkill, space_stub(storm->space)->pid, tid, SIGURG));
             storm->given++;
         }
         if (atomic_load(&storm->stop)) {
@@ -425,20 +459,20 @@ static void storm_test(enum storm_kind kind, int calls)
 {
     static struct storm storm;
     storm = (struct storm){.kind = kind};
-    const bool trap = strcmp(engine->name, "trap") == 0;
     pthread_t helper;
-    if ((arch_xstate_features() & 4) == 0 || (!trap && kind > STORM_INTERRUPT)) {
-        print_message("skipped: %s\n", trap ? "the CPU has no AVX" : "for the trap engine only");
+    if ((arch_xstate_features() & 4) == 0 || (!has_areas() && kind > STORM_INTERRUPT)) {
+        print_message("skipped: %s\n",
+                      has_areas() ? "the CPU has no AVX" : "the stub has no handlers");
         skip();
     }
     storm_open(&storm);
     storm_run(&storm, 1000);
-    if (trap) {
+    if (is_trap()) {
         /* All sites but the last are rewritten by now. */
-        uint32_t traps = storm.thread->traps;
+        uint32_t traps = trap_thread_traps(storm.thread);
         unsigned int asked = storm.asked;
         storm_run(&storm, 400);
-        assert_int_equal(storm.thread->traps - traps, 100);
+        assert_int_equal(trap_thread_traps(storm.thread) - traps, 100);
         assert_int_equal(storm.asked, asked);
     }
     assert_int_equal(pthread_create(&helper, NULL, run_storm, &storm), 0);

@@ -194,8 +194,8 @@ die:
     int3
 
 /*
- * A guest thread of the trap engine. r8: its area. Ends with the thread's own filter, after which
- * only the calls below are left to it.
+ * A guest thread of the trap and unotify engines. r8: its area. Ends with the thread's own filter,
+ * after which only the calls below are left to it.
  */
     AT(STUB_AT_GUEST_START)
 guest_start:
@@ -217,11 +217,11 @@ guest_start:
     jnz die
     mov $NR_seccomp, %eax
     mov $1, %edi                    /* SECCOMP_SET_MODE_FILTER */
-    xor %esi, %esi
+    mov STUB_REQUEST + STUB_REQUEST_FLAGS, %esi
     mov $(STUB_REQUEST + STUB_REQUEST_FILTER), %edx
     syscall
     test %rax, %rax
-    jnz die
+    js die
     AT(STUB_AT_GUEST_READY)
     mov %r8, %rdi
     call guest_ready
