@@ -241,6 +241,7 @@ enum {
 long sys_arch_prctl(struct task *task, const struct syscall_args *args)
 {
     uint64_t addr = args->arg[1];
+    task_complete_registers(task);
     switch (arg_int(args, 0)) {
     case ARCH_SET_FS:
         if (addr >= TASK_SIZE_MAX_ADDR) {

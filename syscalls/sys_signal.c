@@ -159,6 +159,7 @@ long sys_sigaltstack(struct task *task, const struct syscall_args *args)
         uint32_t flags, pad;
         uint64_t size;
     } stack, old = {.addr = task->altstack_addr, .size = task->altstack_size};
+    task_complete_registers(task);
     uint64_t sp = task->regs.rsp;
     bool active = !(task->altstack_flags & SS_AUTODISARM_FLAG) && task->altstack_size != 0 &&
                   sp > task->altstack_addr && sp - task->altstack_addr <= task->altstack_size;

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "platform/base/compiler.h"
+#include "platform/host/notify.h"
 
 /* Allowed with any arguments: they act on descriptors and memory that the sentry has already. */
 static const int plain_calls[] = {
@@ -134,7 +135,14 @@ static int allow_ptrace(scmp_filter_ctx filter)
 
 static int allow_checked(scmp_filter_ctx filter)
 {
-    static const unsigned long ioctls[] = {FIONREAD, SIOCOUTQ, TIOCGWINSZ, TCGETS};
+    static const unsigned long ioctls[] = {FIONREAD,
+                                           SIOCOUTQ,
+                                           TIOCGWINSZ,
+                                           TCGETS,
+                                           SECCOMP_IOCTL_NOTIF_RECV,
+                                           SECCOMP_IOCTL_NOTIF_SEND,
+                                           SECCOMP_IOCTL_NOTIF_ID_VALID,
+                                           SECCOMP_IOCTL_NOTIF_SET_FLAGS};
     static const int fcntls[] = {F_GETFL, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS, F_SETFD};
     int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

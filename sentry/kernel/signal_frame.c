@@ -123,6 +123,7 @@ static uint64_t push_xstate(struct task *task, uint64_t sp, uint64_t *ret_sp)
 int signal_frame_push(struct task *task, const struct linux_sigaction *action,
                       const siginfo_t *info, uint64_t saved_mask)
 {
+    task_complete_registers(task);
     uint64_t sp = choose_stack(task, action);
     bool was_on_altstack = on_altstack(task, task->regs.rsp);
     uint64_t fpstate = push_xstate(task, sp, &sp);
@@ -223,6 +224,7 @@ static int pop_xstate(struct task *task, uint64_t addr)
 int signal_frame_pop(struct task *task)
 {
     struct guest_ucontext ucontext;
+    task_complete_registers(task);
     uint64_t frame = task->regs.rsp - 8;
     if (mm_copy_in(task->mm, frame + offsetof(struct guest_frame, ucontext), &ucontext,
                    sizeof(ucontext)) != 0) {

@@ -253,9 +253,17 @@ static void note_sleep_registers(struct task *task)
     }
 }
 
+void task_complete_registers(struct task *task)
+{
+    if (kernel.platform_ops->thread_complete && task->platform_thread) {
+        ignore_result(kernel.platform_ops->thread_complete(task->platform_thread, &task->regs));
+    }
+}
+
 void task_sleep_registers(struct task *task, struct arch_regs *ret_regs)
 {
     if (task == current.task) {
+        task_complete_registers(task);
         note_sleep_registers(task);
     }
     uint64_t seen[array_size(task->sleep_regs)];

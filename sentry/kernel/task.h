@@ -204,8 +204,14 @@ int task_sleep(uint64_t deadline_ns) must_check;
 int task_sleep_killable(uint64_t deadline_ns) must_check;
 bool task_signal_pending(struct task *task);
 
+/*
+ * In a call, task->regs has the number, the arguments, rip and rcx; some engines tell the others
+ * only when they are asked. Called by the task itself before one of those is read or changed. If
+ * the stub is gone they stay unknown; the task ends then before it runs again.
+ */
+void task_complete_registers(struct task *task);
 /* The registers with which the task last went to sleep in a call (its own: the present ones):
- * arguments, rsp and rip; the others are 0. */
+ * arguments, rsp and rip; the others are 0. DIFFERS: rsp may be that of an earlier call. */
 void task_sleep_registers(struct task *task, struct arch_regs *ret_regs);
 
 /* Publishes new credentials of the calling task; takes the reference. */

@@ -141,6 +141,7 @@ static int copy_xstate(struct task *parent, struct task *child)
 
 static int copy_state(struct task *parent, struct task *child, const struct clone_request *request)
 {
+    task_complete_registers(parent);
     child->regs = parent->regs;
     child->regs.rax = 0;
     child->regs.orig_rax = UINT64_MAX;
