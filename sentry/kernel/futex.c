@@ -8,33 +8,14 @@
 #include <linux/futex.h>
 #include <time.h>
 
-#include "platform/base/queue.h"
 #include "sentry/core/clock.h"
+#include "sentry/kernel/futex_internal.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
-#include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 
 #define BUCKET_COUNT      256
 #define ROBUST_LIST_LIMIT 2048
-
-struct futex_key {
-    uint64_t object, offset;
-};
-
-struct futex_waiter {
-    TAILQ_ENTRY(futex_waiter) link;
-    struct futex_key key;
-    struct futex_bucket *_Atomic bucket; /* changes under both buckets' locks */
-    struct task *task;
-    uint32_t bitset;
-    bool queued;
-};
-
-struct futex_bucket {
-    struct mutex lock;
-    TAILQ_HEAD(, futex_waiter) waiters;
-};
 
 static struct futex_bucket buckets[BUCKET_COUNT];
 
@@ -46,7 +27,7 @@ __attribute__((constructor)) static void futex_init(void)
     }
 }
 
-static int key_of(struct mm *mm, uint64_t addr, bool shared, bool write, struct futex_key *key)
+int futex_key_of(struct mm *mm, uint64_t addr, bool shared, bool write, struct futex_key *key)
 {
     if (addr & 3) {
         return -EINVAL;
@@ -61,26 +42,31 @@ static int key_of(struct mm *mm, uint64_t addr, bool shared, bool write, struct 
     return mm_futex_key(mm, addr, write, &key->object, &key->offset);
 }
 
-static struct futex_bucket *bucket_of(const struct futex_key *key)
+struct futex_bucket *futex_bucket_of(const struct futex_key *key)
 {
     uint64_t hash = (key->object * 0x9e3779b97f4a7c15ULL) ^ (key->offset * 0xc2b2ae3d27d4eb4fULL);
     return &buckets[(hash >> 32) % BUCKET_COUNT];
 }
 
-static bool key_equal(const struct futex_key *a, const struct futex_key *b)
+bool futex_key_equal(const struct futex_key *a, const struct futex_key *b)
 {
     return a->object == b->object && a->offset == b->offset;
 }
 
-static void waiter_wake(struct futex_bucket *bucket, struct futex_waiter *waiter)
+void futex_take_out(struct futex_bucket *bucket, struct futex_waiter *waiter)
 {
     TAILQ_REMOVE(&bucket->waiters, waiter, link);
     waiter->queued = false;
+}
+
+static void waiter_wake(struct futex_bucket *bucket, struct futex_waiter *waiter)
+{
+    futex_take_out(bucket, waiter);
     sleeper_wake(&waiter->task->sleeper);
 }
 
 /* Takes the waiter out if it is still queued. True when it was (so it was not woken). */
-static bool waiter_withdraw(struct futex_waiter *waiter)
+bool futex_withdraw(struct futex_waiter *waiter)
 {
     for (;;) {
         struct futex_bucket *bucket = atomic_load(&waiter->bucket);
@@ -98,7 +84,7 @@ static bool waiter_withdraw(struct futex_waiter *waiter)
     }
 }
 
-static bool waiter_is_queued(struct futex_waiter *waiter)
+bool futex_is_queued(struct futex_waiter *waiter)
 {
     for (;;) {
         struct futex_bucket *bucket = atomic_load(&waiter->bucket);
@@ -113,7 +99,7 @@ static bool waiter_is_queued(struct futex_waiter *waiter)
 }
 
 /* The monotonic time to sleep until; a realtime deadline is looked at again each second. */
-static uint64_t sleep_until(uint64_t deadline_ns, bool realtime)
+uint64_t futex_sleep_until(uint64_t deadline_ns, bool realtime)
 {
     if (deadline_ns == SLEEP_FOREVER || !realtime) {
         return deadline_ns;
@@ -123,10 +109,28 @@ static uint64_t sleep_until(uint64_t deadline_ns, bool realtime)
     return clock_monotonic_ns() + min_of(left, NSEC_PER_SEC);
 }
 
-static bool deadline_passed(uint64_t deadline_ns, bool realtime)
+bool futex_deadline_passed(uint64_t deadline_ns, bool realtime)
 {
     return deadline_ns != SLEEP_FOREVER &&
            clock_ns(realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC) >= deadline_ns;
+}
+
+int futex_enqueue(struct futex_waiter *waiter, uint64_t addr, uint32_t expected)
+{
+    struct futex_bucket *bucket = futex_bucket_of(&waiter->key);
+    atomic_init(&waiter->bucket, bucket);
+    mutex_lock(&bucket->lock);
+    uint32_t value;
+    int result = mm_copy_in(waiter->task->mm, addr, &value, sizeof(value));
+    if (result == 0 && value != expected) {
+        result = -EAGAIN;
+    }
+    if (result == 0) {
+        waiter->queued = true;
+        TAILQ_INSERT_TAIL(&bucket->waiters, waiter, link);
+    }
+    mutex_unlock(&bucket->lock);
+    return result;
 }
 
 int futex_wait(struct task *task, uint64_t addr, bool shared, uint32_t expected, uint32_t bitset,
@@ -136,44 +140,33 @@ int futex_wait(struct task *task, uint64_t addr, bool shared, uint32_t expected,
         return -EINVAL;
     }
     struct futex_waiter waiter = {.task = task, .bitset = bitset};
-    int result = key_of(task->mm, addr, shared, false, &waiter.key);
+    int result = futex_key_of(task->mm, addr, shared, false, &waiter.key);
     if (result != 0) {
         return result;
     }
-    struct futex_bucket *bucket = bucket_of(&waiter.key);
-    atomic_init(&waiter.bucket, bucket);
     task_sleep_prepare();
-    mutex_lock(&bucket->lock);
-    uint32_t value;
-    result = mm_copy_in(task->mm, addr, &value, sizeof(value));
-    if (result == 0 && value != expected) {
-        result = -EAGAIN;
-    }
+    result = futex_enqueue(&waiter, addr, expected);
     if (result != 0) {
-        mutex_unlock(&bucket->lock);
         return result;
     }
-    waiter.queued = true;
-    TAILQ_INSERT_TAIL(&bucket->waiters, &waiter, link);
-    mutex_unlock(&bucket->lock);
     for (;;) {
-        result = task_sleep(sleep_until(deadline_ns, realtime));
-        if (!waiter_is_queued(&waiter)) {
+        result = task_sleep(futex_sleep_until(deadline_ns, realtime));
+        if (!futex_is_queued(&waiter)) {
             return 0;
         }
         if (result == -ERESTARTSYS) {
             break;
         }
-        if (deadline_passed(deadline_ns, realtime)) {
+        if (futex_deadline_passed(deadline_ns, realtime)) {
             result = -ETIMEDOUT;
             break;
         }
         task_sleep_prepare();
-        if (!waiter_is_queued(&waiter)) {
+        if (!futex_is_queued(&waiter)) {
             return 0;
         }
     }
-    return waiter_withdraw(&waiter) ? result : 0;
+    return futex_withdraw(&waiter) ? result : 0;
 }
 
 int futex_wake(struct mm *mm, uint64_t addr, bool shared, int count, uint32_t bitset)
@@ -182,17 +175,24 @@ int futex_wake(struct mm *mm, uint64_t addr, bool shared, int count, uint32_t bi
     if (bitset == 0) {
         return -EINVAL;
     }
-    int result = key_of(mm, addr, shared, false, &key);
+    int result = futex_key_of(mm, addr, shared, false, &key);
     if (result != 0) {
         return result;
     }
-    struct futex_bucket *bucket = bucket_of(&key);
+    if (futex_pi_is_locked(&key)) {
+        return -EINVAL;
+    }
+    struct futex_bucket *bucket = futex_bucket_of(&key);
     int woken = 0;
     struct futex_waiter *waiter;
     struct futex_waiter *next;
     mutex_lock(&bucket->lock);
     TAILQ_FOREACH_SAFE (waiter, &bucket->waiters, link, next) {
-        if (key_equal(&waiter->key, &key) && (waiter->bitset & bitset)) {
+        if (futex_key_equal(&waiter->key, &key) && waiter->pi) {
+            woken = -EINVAL; /* it waits to be moved to a lock with priority inheritance */
+            break;
+        }
+        if (futex_key_equal(&waiter->key, &key) && (waiter->bitset & bitset)) {
             waiter_wake(bucket, waiter);
             if (++woken >= count) {
                 break; /* Linux: a count of 0 or less still wakes one */
@@ -211,15 +211,15 @@ int futex_requeue(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
     if (wake_count < 0 || requeue_count < 0) {
         return -EINVAL;
     }
-    int result = key_of(task->mm, addr, shared, false, &key);
+    int result = futex_key_of(task->mm, addr, shared, false, &key);
     if (result == 0) {
-        result = key_of(task->mm, addr2, shared, false, &key2);
+        result = futex_key_of(task->mm, addr2, shared, false, &key2);
     }
     if (result != 0) {
         return result;
     }
-    struct futex_bucket *bucket = bucket_of(&key);
-    struct futex_bucket *bucket2 = bucket_of(&key2);
+    struct futex_bucket *bucket = futex_bucket_of(&key);
+    struct futex_bucket *bucket2 = futex_bucket_of(&key2);
     int woken = 0;
     int moved = 0;
     mutex_lock_two(&bucket->lock, &bucket2->lock);
@@ -236,13 +236,17 @@ int futex_requeue(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
         if (result != 0 || (woken >= wake_count && moved >= requeue_count)) {
             break;
         }
-        if (!key_equal(&waiter->key, &key)) {
+        if (!futex_key_equal(&waiter->key, &key)) {
             continue;
+        }
+        if (waiter->pi) {
+            result = -EINVAL;
+            break;
         }
         if (woken < wake_count) {
             waiter_wake(bucket, waiter);
             woken++;
-        } else if (!key_equal(&key, &key2)) {
+        } else if (!futex_key_equal(&key, &key2)) {
             TAILQ_REMOVE(&bucket->waiters, waiter, link);
             waiter->key = key2;
             atomic_store(&waiter->bucket, bucket2);
@@ -309,9 +313,9 @@ int futex_wake_op(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
                   int count2, uint32_t operation)
 {
     struct futex_key key;
-    int result = key_of(task->mm, addr, shared, false, &key);
+    int result = futex_key_of(task->mm, addr, shared, false, &key);
     if (result == 0) {
-        result = key_of(task->mm, addr2, shared, true, &key);
+        result = futex_key_of(task->mm, addr2, shared, true, &key);
     }
     bool match = false;
     if (result == 0) {
@@ -329,7 +333,7 @@ int futex_wake_op(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
 }
 
 /* One robust mutex of a dying thread: marks it and wakes a waiter (Linux: handle_futex_death). */
-static int robust_death(struct task *task, uint64_t addr, bool pending)
+static int robust_death(struct task *task, uint64_t addr, bool pi, bool pending)
 {
     const struct platform_ops *ops = kernel.platform_ops;
     uint32_t value;
@@ -339,7 +343,7 @@ static int robust_death(struct task *task, uint64_t addr, bool pending)
     int result =
         ops->thread_atomic(task->platform_thread, addr, PLATFORM_ATOMIC_LOAD, 0, 0, &value);
     for (int tries = 0; result == 0 && tries < 1000; tries++) {
-        if (pending && value == 0) {
+        if (pending && !pi && value == 0) {
             ignore_result(futex_wake(task->mm, addr, true, 1, FUTEX_ANY));
             return 0;
         }
@@ -350,7 +354,7 @@ static int robust_death(struct task *task, uint64_t addr, bool pending)
         result = ops->thread_atomic(task->platform_thread, addr, PLATFORM_ATOMIC_CMPXCHG, value,
                                     (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen);
         if (result == 0 && seen == value) {
-            if (value & FUTEX_WAITERS) {
+            if (!pi && (value & FUTEX_WAITERS)) { /* futex_pi_exit hands over */
                 ignore_result(futex_wake(task->mm, addr, true, 1, FUTEX_ANY));
             }
             return 0;
@@ -372,28 +376,32 @@ static void walk_robust_list(struct task *task)
     if (list == 0 || mm_copy_in(task->mm, list, &head, sizeof(head)) != 0) {
         return;
     }
-    uint64_t entry = head.next & ~1ULL;
+    uint64_t entry = head.next & ~1ULL; /* bit 0: a lock with priority inheritance */
+    bool pi = head.next & 1;
     uint64_t pending = head.pending & ~1ULL;
     for (int i = 0; i < ROBUST_LIST_LIMIT && entry != list; i++) {
         uint64_t next;
         int got_next = mm_copy_in(task->mm, entry, &next, sizeof(next));
         if (entry != pending &&
-            robust_death(task, entry + (uint64_t)head.futex_offset, false) != 0) {
+            robust_death(task, entry + (uint64_t)head.futex_offset, pi, false) != 0) {
             return;
         }
         if (got_next != 0) {
             return;
         }
         entry = next & ~1ULL;
+        pi = next & 1;
     }
     if (pending != 0) {
-        ignore_result(robust_death(task, pending + (uint64_t)head.futex_offset, true));
+        ignore_result(
+            robust_death(task, pending + (uint64_t)head.futex_offset, head.pending & 1, true));
     }
 }
 
 void futex_task_exit(struct task *task)
 {
     walk_robust_list(task);
+    futex_pi_exit(task);
     uint64_t addr = task->clear_child_tid;
     task->clear_child_tid = 0;
     if (addr != 0) {

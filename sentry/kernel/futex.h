@@ -26,3 +26,27 @@ int futex_requeue(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
 /* FUTEX_WAKE_OP with the encoded operation. */
 int futex_wake_op(struct task *task, uint64_t addr, uint64_t addr2, bool shared, int count,
                   int count2, uint32_t operation) must_check;
+
+/* One of several words to wait for (futex_waitv). */
+struct futex_word {
+    uint64_t addr;
+    uint32_t expected;
+    bool shared;
+};
+#define FUTEX_WORDS_MAX 128
+/* Sleeps while all have their expected values; the index of one that was woken. */
+int futex_wait_many(struct task *task, const struct futex_word *words, unsigned count,
+                    uint64_t deadline_ns, bool realtime) must_check;
+
+/*
+ * Locks with priority inheritance (futex_pi.c). The word holds the owner's tid; the kernel hands
+ * the lock to the first waiter. DIFFERS: no priority is inherited, because guests have none.
+ */
+int futex_lock_pi(struct task *task, uint64_t addr, bool shared, bool try_only,
+                  uint64_t deadline_ns, bool realtime) must_check;
+int futex_unlock_pi(struct task *task, uint64_t addr, bool shared) must_check;
+/* Waits at addr to be moved to the lock at addr2; returns with the lock held. */
+int futex_wait_requeue_pi(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
+                          uint32_t expected, uint64_t deadline_ns, bool realtime) must_check;
+int futex_cmp_requeue_pi(struct task *task, uint64_t addr, uint64_t addr2, bool shared,
+                         int wake_count, int requeue_count, uint32_t expected) must_check;

@@ -152,6 +152,7 @@ struct task {
 
     uint64_t clear_child_tid;       /* guest address or 0 */
     _Atomic uint64_t robust_list;   /* guest address or 0 */
+    bool futex_exited;              /* under futex_pi.c's lock: has given up its PI locks */
     struct sem_undo_list *sem_undo; /* own: SEM_UNDO; NULL: nothing was to be undone yet */
     struct task *vfork_parent;      /* (K) waits until this task execs or exits */
     bool vfork_done;                /* (K) of the waiting parent */

@@ -262,7 +262,8 @@ static const struct proc_entry epoll_rows[] = {ROW_AS("max_user_watches", epoll_
 static const struct proc_entry mqueue_rows[] = {
     PROC_WRITABLE("msg_default", 0644, 0, proc_show_mq_msg_default, proc_write_mq_msg_default),
     PROC_WRITABLE("msg_max", 0644, 0, proc_show_mq_msg_max, proc_write_mq_msg_max),
-    PROC_WRITABLE("msgsize_default", 0644, 0, proc_show_mq_msgsize_default, proc_write_mq_msgsize_default),
+    PROC_WRITABLE("msgsize_default", 0644, 0, proc_show_mq_msgsize_default,
+                  proc_write_mq_msgsize_default),
     PROC_WRITABLE("msgsize_max", 0644, 0, proc_show_mq_msgsize_max, proc_write_mq_msgsize_max),
     PROC_WRITABLE("queues_max", 0644, 0, proc_show_mq_queues_max, proc_write_mq_queues_max),
     END,
