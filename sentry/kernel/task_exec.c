@@ -13,6 +13,7 @@
 
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/aio.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/signal_sets.h"
 #include "sentry/kernel/task_run.h"
@@ -212,6 +213,7 @@ static int commit_image(struct task *task, const struct exec_request *request,
     }
     task_vfork_release_locked(task);
     mutex_unlock(&kernel_lock);
+    aio_drop_process(process);
     mm_unref(old);
     cred_unref(old_cred);
     signal_reset_actions(process);

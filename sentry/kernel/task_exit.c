@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/kernel/aio.h"
 #include "sentry/kernel/ipc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
@@ -301,6 +302,7 @@ void task_exit(struct task *task)
     }
     task_detach_platform(task);
     if (last_alive) {
+        aio_drop_process(process);
         posix_timers_end(process);
         release_terminal(process);
     }

@@ -73,6 +73,9 @@ static uint32_t eventfd_poll(struct file *file)
     if (event->count > 0) {
         mask |= EPOLLIN;
     }
+    if (event->count == UINT64_MAX) {
+        mask |= EPOLLERR; /* only eventfd_signal gets there */
+    }
     if (event->count < UINT64_MAX - 1) {
         mask |= EPOLLOUT;
     }
@@ -133,4 +136,19 @@ int eventfd_new(uint64_t initial, bool semaphore, unsigned flags, struct file **
         free(event);
     }
     return result;
+}
+
+void eventfd_signal(struct file *file)
+{
+    struct eventfd *event = file->private_data;
+    mutex_lock(&event->lock);
+    event->count += event->count < UINT64_MAX;
+    bool full = event->count == UINT64_MAX;
+    mutex_unlock(&event->lock);
+    wait_queue_wake(&event->queue, EPOLLIN | EPOLLRDNORM | (full ? EPOLLERR : 0U));
+}
+
+bool file_is_eventfd(const struct file *file)
+{
+    return file->ops == &eventfd_file_ops;
 }

@@ -12,6 +12,7 @@
 #include "sentry/core/current.h"
 #include "sentry/core/cred.h"
 #include "sentry/fs/proc/internal.h"
+#include "sentry/kernel/aio.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/vfs/dentry.h"
 
@@ -236,7 +237,13 @@ static int show_dentry_state(struct proc_node *node, struct text *out)
 }
 
 VALUE(aio_max_nr, "65536")
-VALUE(aio_nr, "0")
+static int show_aio_nr(struct proc_node *node, struct text *out)
+{
+    (void)node;
+    text_printf(out, "%llu\n", (unsigned long long)aio_reserved());
+    return 0;
+}
+
 VALUE(file_max, "9223372036854775807")
 VALUE(file_nr, "1024\t0\t9223372036854775807")
 VALUE(inode_nr, "1024\t0")
