@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/seccomp.h"
 #include "syscalls/strace.h"
 #include "syscalls/syscall.h"
 
@@ -70,6 +71,23 @@ static long run_call(struct task *task, unsigned number, const struct syscall_ar
     return row->function ? row->function(task, args) : -(long)row->error;
 }
 
+/* The guest's own filters. */
+static enum seccomp_decision filter_call(struct task *task, int number,
+                                         const struct syscall_args *args, long *ret_result)
+{
+    if (atomic_exchange(&task->seccomp_no_new_privs, false) && !task->cred->no_new_privs) {
+        struct cred *cred = cred_copy(task->cred);
+        if (!cred) {
+            *ret_result = -ENOMEM; /* the call may not go on without */
+            atomic_store(&task->seccomp_no_new_privs, true);
+            return SECCOMP_ANSWER;
+        }
+        cred->no_new_privs = true;
+        task_set_cred(cred);
+    }
+    return seccomp_check(task, number, args->arg, ret_result);
+}
+
 void syscall_dispatch(struct task *task)
 {
     struct arch_regs *regs = &task->regs;
@@ -86,7 +104,14 @@ void syscall_dispatch(struct task *task)
     if (tracing) {
         strace_enter(&trace, task, number, &args);
     }
-    long result = run_call(task, number, &args);
+    long result = 0;
+    enum seccomp_decision decision = SECCOMP_PROCEED;
+    if (atomic_load_explicit(&task->seccomp_mode, memory_order_relaxed) != 0) {
+        decision = filter_call(task, (int)number, &args, &result);
+    }
+    if (decision == SECCOMP_PROCEED) {
+        result = run_call(task, number, &args);
+    }
     if (atomic_load_explicit(&counting, memory_order_relaxed) && number < SYSCALL_COUNT) {
         count_call(number, result);
     }
@@ -94,8 +119,13 @@ void syscall_dispatch(struct task *task)
         strace_leave(&trace, task, result);
     }
     atomic_store_explicit(&task->syscall_nr, -1, memory_order_relaxed);
-    bool replaced = number == NR_RT_SIGRETURN ||
-                    (result == 0 && (number == NR_EXECVE || number == NR_EXECVEAT));
+    bool replaced = decision == SECCOMP_PROCEED &&
+                    (number == NR_RT_SIGRETURN ||
+                     (result == 0 && (number == NR_EXECVE || number == NR_EXECVEAT)));
+    if (decision == SECCOMP_ROLL_BACK) {
+        regs->rax = raw;
+        replaced = true;
+    }
     if (!replaced) {
         regs->rax = (uint64_t)result;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sentry/kernel/process.h"
+#include "syscalls/sys_seccomp.h"
 #include "syscalls/syscall.h"
 
 #ifndef PR_SET_VMA
@@ -199,7 +200,9 @@ long sys_prctl(struct task *task, const struct syscall_args *args)
     case PR_GET_TIMERSLACK:
         return (long)task->timer_slack_ns;
     case PR_GET_SECCOMP:
-        return 0;
+        return task->seccomp_mode;
+    case PR_SET_SECCOMP:
+        return prctl_set_seccomp(task, value, args->arg[2]);
     case PR_GET_TSC: {
         int mode = PR_TSC_ENABLE;
         return copy_out(value, &mode);

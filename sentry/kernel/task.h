@@ -29,6 +29,7 @@
 struct fd_table;
 struct fs_context;
 struct mm;
+struct seccomp_filter;
 struct sem_undo_list;
 struct tty;
 
@@ -150,12 +151,15 @@ struct task {
     uint32_t altstack_flags;
     struct wait_queue signal_wait; /* signalfd: woken when a signal is queued */
 
-    uint64_t clear_child_tid;       /* guest address or 0 */
-    _Atomic uint64_t robust_list;   /* guest address or 0 */
-    bool futex_exited;              /* under futex_pi.c's lock: has given up its PI locks */
-    struct sem_undo_list *sem_undo; /* own: SEM_UNDO; NULL: nothing was to be undone yet */
-    struct task *vfork_parent;      /* (K) waits until this task execs or exits */
-    bool vfork_done;                /* (K) of the waiting parent */
+    uint64_t clear_child_tid;                      /* guest address or 0 */
+    _Atomic uint64_t robust_list;                  /* guest address or 0 */
+    atomic_int seccomp_mode;                       /* SECCOMP_MODE_*; written under (K) */
+    struct seccomp_filter *_Atomic seccomp_filter; /* written under (K); see seccomp.h */
+    atomic_bool seccomp_no_new_privs; /* another thread asks for it: taken over at the next call */
+    bool futex_exited;                /* under futex_pi.c's lock: has given up its PI locks */
+    struct sem_undo_list *sem_undo;   /* own: SEM_UNDO; NULL: nothing was to be undone yet */
+    struct task *vfork_parent;        /* (K) waits until this task execs or exits */
+    bool vfork_done;                  /* (K) of the waiting parent */
     struct restart_block restart_block;
     atomic_int syscall_nr; /* of the call in progress, -1 outside; for /proc/pid/syscall */
     uint64_t start_ns;

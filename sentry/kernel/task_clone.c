@@ -12,6 +12,7 @@
 #include "sentry/kernel/ipc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/fd_table.h"
@@ -208,6 +209,7 @@ static int publish_locked(struct task *parent, struct task *child,
         return tid;
     }
     task_publish_locked(child, tid);
+    seccomp_inherit_locked(child, parent);
     if (!(request->flags & CLONE_THREAD)) {
         process->tgid = tid;
         process->leader = task_ref(child);
@@ -263,6 +265,7 @@ static void discard(struct task *child, bool published)
             mutex_unlock(&kernel_lock);
         }
     }
+    seccomp_task_exit(child);
     sem_undo_list_unref(child->sem_undo);
     child->sem_undo = NULL;
     child->mm = mm_unref(child->mm);

@@ -11,6 +11,7 @@
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/resident.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_run.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/fd_table.h"
@@ -306,6 +307,7 @@ void task_exit(struct task *task)
         posix_timers_end(process);
         release_terminal(process);
     }
+    seccomp_task_exit(task);
     sem_undo_list_unref(task->sem_undo);
     task->sem_undo = NULL;
     mutex_lock(&kernel_lock);

@@ -104,7 +104,8 @@ void task_stub_died(struct task *task)
 static void tell_answers(struct task *task)
 {
     const struct platform_answers answers = {
-        .known = !atomic_load_explicit(&kernel.sees_all_calls, memory_order_relaxed),
+        .known = !atomic_load_explicit(&kernel.sees_all_calls, memory_order_relaxed) &&
+                 atomic_load_explicit(&task->seccomp_mode, memory_order_relaxed) == 0,
         .result =
             {
                 [PLATFORM_ANSWER_GETPID] = (uint32_t)task->process->tgid,

@@ -9,6 +9,7 @@
 
 #include "sentry/core/cred.h"
 #include "sentry/fs/proc/internal.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
@@ -37,6 +38,8 @@ struct snapshot {
     unsigned fd_size;
     uint32_t umask;
     bool thp_disabled;
+    int seccomp_mode;
+    unsigned seccomp_filters;
 };
 
 static void snapshot_signals(struct snapshot *s, const struct task *task)
@@ -96,6 +99,8 @@ static void snapshot_identity(struct snapshot *s, struct task *task)
     s->running = atomic_load(&task->in_guest);
     s->threads = (unsigned)process->thread_count;
     s->forked = task->forked;
+    s->seccomp_mode = task->seccomp_mode;
+    s->seccomp_filters = seccomp_count_locked(task);
     memcpy(s->comm, task->comm, 16);
 }
 
@@ -366,7 +371,8 @@ static void show_signals(struct text *out, const struct snapshot *s)
                 ull(cred->cap_inheritable), ull(cred->cap_permitted), ull(cred->cap_effective));
     text_printf(out, "CapBnd:\t%016llx\nCapAmb:\t%016llx\n", ull(cred->cap_bounding),
                 ull(cred->cap_ambient));
-    text_printf(out, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", cred->no_new_privs);
+    text_printf(out, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%u\n", cred->no_new_privs,
+                s->seccomp_mode, s->seccomp_filters);
 }
 
 static void show_name(struct text *out, const char *comm)
