@@ -35,6 +35,7 @@ typedef uint64_t guest_addr;
 #define PLATFORM_GUEST_MIN 0x200000ULL
 #define PLATFORM_GUEST_MAX 0x7fffe0000000ULL
 
+struct host_call_set; /* platform/host/bpf_reach.h */
 struct platform;
 struct address_space;
 struct platform_thread;
@@ -97,7 +98,12 @@ struct vdso_info {
 
 struct platform_ops {
     const char *name;
+    bool traces;  /* it needs ptrace after init */
+    bool listens; /* it needs the ioctls of seccomp listeners */
 
+    /* Which host calls guest threads can make, or the other threads of their process. NULL: guest
+     * threads are stopped before any. */
+    int (*host_calls)(struct host_call_set *ret_set, bool guest) must_check;
     /* Can this engine work here? 0, or negative errno and one line in reason. Leaves nothing. */
     int (*probe)(char *reason, size_t reason_size) must_check;
     /* Starts the engine. Called once, before the sentry locks itself in. */

@@ -85,22 +85,39 @@ static const unsigned short allowed[] = {
     SYS_exit_group,
 };
 
-void confine_launcher(void)
+static struct bpf_program *build_filter(void)
 {
     static struct bpf_program program;
-    if (UNDER_SANITIZER || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-        return;
-    }
     program.length = 0;
+    program.failed = false;
     bpf_check_abi(&program, SECCOMP_RET_KILL_PROCESS);
     for (size_t i = 0; i < array_size(allowed); i++) {
         bpf_begin_rule(&program, allowed[i]);
         bpf_end_rule(&program, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM);
     }
     bpf_return(&program, SECCOMP_RET_ERRNO | EPERM);
-    if (program.failed) {
+    return program.failed ? NULL : &program;
+}
+
+void confine_launcher(void)
+{
+    if (UNDER_SANITIZER || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         return;
     }
-    struct sock_fprog filter = {.len = (unsigned short)program.length, .filter = program.code};
+    struct bpf_program *program = build_filter();
+    if (program == NULL) {
+        return;
+    }
+    struct sock_fprog filter = {.len = (unsigned short)program->length, .filter = program->code};
     ignore_result(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
+}
+
+int confine_launcher_export(int fd)
+{
+    const struct bpf_program *program = build_filter();
+    if (program == NULL) {
+        return -E2BIG;
+    }
+    const size_t size = program->length * sizeof(program->code[0]);
+    return write(fd, program->code, size) == (ssize_t)size ? 0 : -EIO;
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "platform/platform.h"
+#include "runtime/host_calls.h"
 #include "runtime/options.h"
 #include "runtime/run.h"
 #include "runtime/usage.h"
@@ -198,18 +199,28 @@ static bool run_checks(bool as_json)
 
 int command_doctor(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {{"json", no_argument, NULL, 'j'},
+                                                 {"host-calls", no_argument, NULL, 'c'},
+                                                 {"help", no_argument, NULL, 'h'},
+                                                 {NULL, 0, NULL, 0}};
     bool json = false;
+    bool host_calls = false;
     int id;
     opterr = 0;
     optind = 0;
     while ((id = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
         if (id == 'h') {
-            puts("usage: stockade doctor [--json]\n\n"
+            puts("usage: stockade doctor [--host-calls] [--json]\n\n"
                  "Says which layers of protection this host gives. Exit status 0 if sandboxes can "
-                 "run\nhere, 1 if not.");
+                 "run\nhere, 1 if not.\n\n"
+                 "  --host-calls  instead: which of the host's system calls are left to each kind "
+                 "of\n                process and thread of a sandbox\n"
+                 "  --json        for programs");
             return 0;
+        }
+        if (id == 'c') {
+            host_calls = true;
+            continue;
         }
         if (id != 'j') {
             report_error("doctor: unknown option %s; see stockade doctor --help", argv[optind - 1]);
@@ -220,6 +231,9 @@ int command_doctor(int argc, char **argv)
     if (optind < argc) {
         report_error("doctor: unexpected argument '%s'", argv[optind]);
         return STATUS_FAILED;
+    }
+    if (host_calls) {
+        return host_calls_print(json) ? 0 : STATUS_FAILED;
     }
     return run_checks(json) ? 0 : 1;
 }

@@ -35,3 +35,5 @@ int confine_capabilities(const struct confine_config *config, bool *ret_may_chow
 int confine_landlock(const struct confine_config *config) must_check;
 /* The allow-list of host calls; any other kills the process. Last. */
 int confine_syscalls(const struct confine_config *config) must_check;
+/* Writes that list as struct sock_filter to fd instead. */
+int confine_syscalls_export(const struct confine_config *config, int fd) must_check;

@@ -109,31 +109,46 @@ static int allow_changing(scmp_filter_ctx filter, const struct confine_config *c
     return error;
 }
 
-int confine_syscalls(const struct confine_config *config)
+/* NULL: no memory, or a rule that libseccomp does not take. */
+static scmp_filter_ctx build_filter(const struct confine_config *config)
 {
-#if UNDER_SANITIZER
-    /* The sanitizer's run-time makes host calls of its own. */
-    (void)allow_process;
-    (void)allow_reading;
-    (void)allow_changing;
-    (void)config;
-    return 0;
-#else
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (!filter) {
-        return -ENOMEM;
+        return NULL;
     }
     int error = allow_process(filter);
     error |= allow_reading(filter, config);
     if (config->writable) {
         error |= allow_changing(filter, config);
     }
-    if (!error) {
-        error = seccomp_load(filter);
-    } else {
-        error = -EINVAL;
+    if (error) {
+        seccomp_release(filter);
+        return NULL;
     }
+    return filter;
+}
+
+int confine_syscalls(const struct confine_config *config)
+{
+    if (UNDER_SANITIZER) {
+        return 0; /* its run-time makes host calls of its own */
+    }
+    scmp_filter_ctx filter = build_filter(config);
+    if (!filter) {
+        return -ENOMEM;
+    }
+    int error = seccomp_load(filter);
     seccomp_release(filter);
     return error;
-#endif
+}
+
+int confine_syscalls_export(const struct confine_config *config, int fd)
+{
+    scmp_filter_ctx filter = build_filter(config);
+    if (!filter) {
+        return -ENOMEM;
+    }
+    int error = seccomp_export_bpf(filter, fd);
+    seccomp_release(filter);
+    return error;
 }

@@ -53,7 +53,7 @@ static int write_pieces(int fd, struct iovec *pieces, size_t count)
             count--;
             continue;
         }
-        ssize_t done = writev(fd, pieces, count < IOV_MAX ? (int)count : IOV_MAX);
+        ssize_t done = pwritev2(fd, pieces, count < IOV_MAX ? (int)count : IOV_MAX, -1, 0);
         if (done < 0 && errno == EINTR) {
             continue;
         }

@@ -156,6 +156,7 @@ static void ptrace_thread_bring(struct platform_thread *thread)
 
 const struct platform_ops ptrace_platform_ops = {
     .name = "ptrace",
+    .traces = true,
     .probe = ptrace_probe,
     .init = ptrace_init,
     .fini = ptrace_fini,

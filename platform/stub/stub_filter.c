@@ -252,8 +252,9 @@ static void add_start_block(struct bpf_program *program)
 }
 
 /*
- * Linux: emulate_vsyscall() asks the filter with the vsyscall's own address. These three calls are
- * carried out by the host (they read clocks and the CPU number, as the vDSO does without asking).
+ * Linux: emulate_vsyscall() asks the filter with the vsyscall's own address; where it answers with
+ * SIGSYS the call arrives like any other. Else these three calls are carried out by the host (they
+ * read clocks and the CPU number, as the vDSO does without asking).
  */
 static void add_vsyscall_rules(struct bpf_program *program)
 {
@@ -285,7 +286,9 @@ int stub_filter_build(struct bpf_program *program, uint32_t foreign_action)
     allow_at(program, STUB_AT_PARK, SYS_pause);
     allow_at(program, STUB_AT_EXIT, SYS_exit);
     allow_at(program, STUB_AT_DIE, SYS_exit_group);
-    add_vsyscall_rules(program);
+    if (foreign_action != SECCOMP_RET_TRAP) {
+        add_vsyscall_rules(program);
+    }
     bpf_return(program, foreign_action);
     return program->failed ? -E2BIG : 0;
 }

@@ -41,6 +41,9 @@ struct stub_seed {
     (STUB_AREAS_OFFSET + STUB_AREA_SIZE) /* all that a process with one thread needs */
 
 /* A stub without a process, and the descriptors its process will get. */
+/* Of this process, since the template was started. */
+static pid_t own_pid;
+
 static int stub_alloc(struct stub **ret_stub, struct stub_seed *ret_seed)
 {
     struct stub *stub = calloc(1, sizeof *stub);
@@ -73,7 +76,7 @@ static int stub_alloc(struct stub **ret_stub, struct stub_seed *ret_seed)
     stub->pages = pages;
     stub->request = view;
     stub->reply = (void *)((char *)view + STUB_PAGE);
-    stub->request->parent_pid = (uint32_t)getpid();
+    stub->request->parent_pid = (uint32_t)own_pid;
     stub->service_cpu = -1;
     atomic_init(&stub->dead, false);
     mutex_init(&stub->service, RANK_SERVICE);
@@ -378,6 +381,7 @@ int stub_start_template(int image_fd, uint32_t foreign_action, struct stub **ret
 {
     struct stub *stub;
     int rc = -EAGAIN;
+    own_pid = getpid();
     for (int i = 0; rc == -EAGAIN && i < PLACE_TRIES; i++) {
         rc = exec_template(image_fd, &stub);
     }

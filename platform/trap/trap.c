@@ -9,8 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "platform/trap/trap_internal.h"
 #include "platform/stub/stub_image.h"
+#include "platform/stub/stub_reach.h"
+#include "platform/trap/trap_internal.h"
 
 /* The interrupt's handler needs microseconds; on a crowded host it may have to wait for a CPU. */
 #define SILENCE_LIMIT_NS 20000000000ULL
@@ -205,6 +206,12 @@ static ssize_t trap_copy_out_force(struct address_space *space, guest_addr addr,
     return count;
 }
 
+static int trap_host_calls(struct host_call_set *ret_set, bool guest)
+{
+    return guest ? stub_reach_guest(SECCOMP_RET_TRAP, ret_set)
+                 : stub_reach_service(SECCOMP_RET_TRAP, ret_set);
+}
+
 static void trap_thread_rest(struct platform_thread *thread, bool begins)
 {
     placement_rest(&thread->pair, begins);
@@ -217,6 +224,7 @@ static void trap_thread_bring(struct platform_thread *thread)
 
 const struct platform_ops trap_platform_ops = {
     .name = "trap",
+    .host_calls = trap_host_calls,
     .probe = trap_probe,
     .init = trap_init,
     .fini = trap_fini,

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -245,7 +246,8 @@ static int read_text(int fd, uint64_t offset, uint64_t length, uint8_t **ret_tex
         return -ENOMEM;
     }
     while (done < length) {
-        ssize_t count = pread(fd, text + done, length - done, (off_t)(offset + done));
+        const struct iovec rest = {text + done, length - done};
+        ssize_t count = preadv2(fd, &rest, 1, (off_t)(offset + done), 0);
         if (count < 0 && errno == EINTR) {
             continue;
         }
@@ -295,7 +297,8 @@ static int build_image(struct platform *platform, const struct text_file *file,
     if (rc != 0) {
         return rc;
     }
-    ssize_t header_size = pread(file->fd, header, sizeof header, 0);
+    const struct iovec start = {header, sizeof header};
+    ssize_t header_size = preadv2(file->fd, &start, 1, 0, 0);
     size_t tail = header_size > 0 && size == key->length
                       ? patch_elf_tail(header, (size_t)header_size, key->offset, key->length)
                       : 0;

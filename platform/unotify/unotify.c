@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "platform/stub/stub_image.h"
+#include "platform/stub/stub_reach.h"
 #include "platform/unotify/unotify_internal.h"
 
 /* The interrupt's handler needs microseconds; on a crowded host it may have to wait for a CPU. */
@@ -158,8 +159,16 @@ static void unotify_thread_bring(struct platform_thread *thread)
     placement_bring(thread->space->platform->placement, &thread->pair);
 }
 
+static int unotify_host_calls(struct host_call_set *ret_set, bool guest)
+{
+    return guest ? stub_reach_guest(SECCOMP_RET_USER_NOTIF, ret_set)
+                 : stub_reach_service(SECCOMP_RET_USER_NOTIF, ret_set);
+}
+
 const struct platform_ops unotify_platform_ops = {
     .name = "unotify",
+    .listens = true,
+    .host_calls = unotify_host_calls,
     .probe = unotify_probe,
     .init = unotify_init,
     .fini = unotify_fini,

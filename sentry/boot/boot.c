@@ -247,7 +247,7 @@ int sentry_boot_run(const struct sentry_config *config)
     if (result != 0) {
         return fail(config, result, text);
     }
-    result = sentry_confine(text, sizeof(text));
+    result = sentry_confine(kernel.platform_ops, text, sizeof(text));
     if (result != 0) {
         return fail(config, result, text);
     }

@@ -26,162 +26,143 @@
 
 #include "platform/base/compiler.h"
 #include "platform/host/notify.h"
+#include "platform/platform.h"
+#include "platform/host/notify.h"
 
-/* Allowed with any arguments: they act on descriptors and memory that the sentry has already. */
-static const int plain_calls[] = {
-    /* files, streams and sockets that were handed over */
-    SCMP_SYS(read),
-    SCMP_SYS(write),
-    SCMP_SYS(readv),
-    SCMP_SYS(writev),
-    SCMP_SYS(preadv2),
-    SCMP_SYS(pwritev2),
-    SCMP_SYS(pread64),
-    SCMP_SYS(pwrite64),
-    SCMP_SYS(lseek),
-    SCMP_SYS(fstat),
-    SCMP_SYS(ftruncate),
-    SCMP_SYS(fallocate),
-    SCMP_SYS(fsync),
-    SCMP_SYS(fdatasync),
-    SCMP_SYS(dup),
-    SCMP_SYS(close),
-    SCMP_SYS(poll),
-    SCMP_SYS(ppoll),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(shutdown),
-    SCMP_SYS(memfd_create),
-    SCMP_SYS(eventfd2),
-    SCMP_SYS(epoll_create1),
-    SCMP_SYS(epoll_ctl),
-    SCMP_SYS(epoll_wait),
-    SCMP_SYS(epoll_pwait),
-    /* its own memory and threads */
-    SCMP_SYS(munmap),
-    SCMP_SYS(madvise),
-    SCMP_SYS(mremap),
-    SCMP_SYS(brk),
-    SCMP_SYS(futex),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(set_robust_list),
-    SCMP_SYS(rseq),
-    SCMP_SYS(sched_yield),
-    SCMP_SYS(gettid),
-    SCMP_SYS(getpid),
-    SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(nanosleep),
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_getres),
-    SCMP_SYS(getcpu),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(restart_syscall),
-    SCMP_SYS(sched_setaffinity),
-    SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(sysinfo) /* qsort(3) */,
-    /* its stubs: the host lets it reach its own children only where Yama is active */
-    SCMP_SYS(wait4),
-    SCMP_SYS(tgkill),
-    SCMP_SYS(kill),
-    SCMP_SYS(process_vm_readv),
-    SCMP_SYS(process_vm_writev),
+/* A call that is allowed, with any arguments or when one of them has a value: rows of the same call
+ * are alternatives. */
+struct call_rule {
+    int call;
+    enum argument_check { ANY, EQUAL, MASKED } check;
+    unsigned argument;
+    uint64_t value, mask;
 };
 
-static int allow_plain(scmp_filter_ctx filter)
-{
-    for (size_t i = 0; i < array_size(plain_calls); i++) {
-        int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, plain_calls[i], 0);
-        if (result != 0) {
-            return result;
-        }
+#define ALLOW(name)                                                                                \
+    {                                                                                              \
+        SCMP_SYS(name), ANY, 0, 0, 0                                                               \
     }
-    return 0;
-}
+#define ALLOW_EQUAL(name, argument, value)                                                         \
+    {                                                                                              \
+        SCMP_SYS(name), EQUAL, argument, value, 0                                                  \
+    }
+#define ALLOW_MASKED(name, argument, mask, value)                                                  \
+    {                                                                                              \
+        SCMP_SYS(name), MASKED, argument, value, mask                                              \
+    }
 
-/* ptrace requests of the engine; none that writes memory of an untraced process or changes options
- * of a tracer that is not us. */
-static int allow_ptrace(scmp_filter_ctx filter)
-{
-    static const unsigned requests[] = {
-        PTRACE_CONT,
-        PTRACE_GETREGS,
-        PTRACE_SETREGS,
-        PTRACE_GETSIGINFO,
-        PTRACE_SEIZE,
-        PTRACE_GETREGSET,
-        PTRACE_SETREGSET,
-        PTRACE_INTERRUPT,
-        PTRACE_DETACH,
-        PTRACE_PEEKDATA,
-        PTRACE_POKEDATA,
-        PTRACE_SETSIGMASK,
-        31 /* PTRACE_SYSEMU */,
-        32 /* PTRACE_SYSEMU_SINGLESTEP */
-    };
-    for (size_t i = 0; i < array_size(requests); i++) {
-        int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ptrace), 1,
-                                      SCMP_A0(SCMP_CMP_EQ, requests[i], 0));
-        if (result != 0) {
-            return result;
-        }
-    }
-    return 0;
-}
+#define THREAD_FLAGS (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)
+#define SPACE_FLAGS  (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET)
 
-static int allow_checked(scmp_filter_ctx filter)
+/* They act on descriptors and memory that the sentry has already, and on its stubs. */
+static const struct call_rule rules[] = {
+    /* files, streams and sockets that were handed over */
+    ALLOW(write),
+    ALLOW(preadv2),
+    ALLOW(pwritev2),
+    ALLOW(pwrite64),
+    ALLOW(lseek),
+    ALLOW(fstat) /* or, depending on the libc: */,
+    ALLOW_EQUAL(newfstatat, 3, AT_EMPTY_PATH),
+    ALLOW(ftruncate),
+    ALLOW(fallocate),
+    ALLOW(fsync),
+    ALLOW(fdatasync),
+    ALLOW(close),
+    ALLOW(poll),
+    ALLOW(sendmsg),
+    ALLOW(recvmsg),
+    ALLOW(memfd_create),
+    ALLOW(epoll_ctl),
+    ALLOW(epoll_wait),
+    ALLOW_EQUAL(socketpair, 0, AF_UNIX),
+    ALLOW_EQUAL(setsockopt, 1, SOL_SOCKET),
+    ALLOW_EQUAL(ioctl, 1, FIONREAD),
+    ALLOW_EQUAL(ioctl, 1, SIOCOUTQ),
+    ALLOW_EQUAL(ioctl, 1, SECCOMP_IOCTL_NOTIF_RECV),
+    ALLOW_EQUAL(ioctl, 1, SECCOMP_IOCTL_NOTIF_SEND),
+    ALLOW_EQUAL(ioctl, 1, SECCOMP_IOCTL_NOTIF_ID_VALID),
+    ALLOW_EQUAL(ioctl, 1, SECCOMP_IOCTL_NOTIF_SET_FLAGS),
+    ALLOW_EQUAL(fcntl, 1, F_DUPFD_CLOEXEC),
+    ALLOW_EQUAL(fcntl, 1, F_ADD_SEALS),
+    /* its own memory and threads */
+    ALLOW_MASKED(mmap, 2, PROT_EXEC, 0),
+    ALLOW_MASKED(mprotect, 2, PROT_EXEC, 0),
+    ALLOW(brk),
+    ALLOW(munmap),
+    ALLOW(madvise),
+    ALLOW(futex),
+    ALLOW_MASKED(clone, 0, THREAD_FLAGS | SPACE_FLAGS, THREAD_FLAGS),
+    ALLOW(exit),
+    ALLOW(exit_group),
+    ALLOW(rt_sigprocmask),
+    ALLOW(rseq) /* every new thread, by libc */,
+    ALLOW(gettid),
+    ALLOW(sched_yield),
+    ALLOW(sched_setaffinity),
+    ALLOW(clock_nanosleep),
+    ALLOW(restart_syscall),
+    ALLOW(clock_gettime) /* where the vDSO cannot answer */,
+    ALLOW(getrandom),
+    /* its stubs: the host lets it reach its own children only where Yama is active */
+    ALLOW(wait4),
+    ALLOW(tgkill),
+    ALLOW(kill),
+    ALLOW(process_vm_readv),
+    ALLOW(process_vm_writev),
+};
+
+/* Where the engine traces its stubs; no request writes memory of a process that is not traced, or
+ * changes options of a tracer that is not us. */
+static const struct call_rule tracing_rules[] = {
+    ALLOW_EQUAL(ptrace, 0, PTRACE_CONT),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_GETREGS),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_SETREGS),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_GETSIGINFO),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_SEIZE),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_GETREGSET),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_SETREGSET),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_INTERRUPT),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_DETACH),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_PEEKDATA),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_POKEDATA),
+    ALLOW_EQUAL(ptrace, 0, PTRACE_SETSIGMASK),
+    ALLOW_EQUAL(ptrace, 0, 31) /* PTRACE_SYSEMU */,
+    ALLOW_EQUAL(ptrace, 0, 32) /* PTRACE_SYSEMU_SINGLESTEP */,
+};
+
+/* Where it is told of calls by seccomp. */
+static const struct call_rule listening_rules[] = {
+    ALLOW_EQUAL(ioctl, 1, SECCOMP_IOCTL_NOTIF_RECV),
+    ALLOW_EQUAL(ioctl, 1, SECCOMP_IOCTL_NOTIF_SEND),
+    ALLOW_EQUAL(ioctl, 1, SECCOMP_IOCTL_NOTIF_ID_VALID),
+    ALLOW_EQUAL(ioctl, 1, SECCOMP_IOCTL_NOTIF_SET_FLAGS),
+};
+
+/* libc tries these and can do without. */
+static const struct {
+    int call, error;
+} refused[] = {
+    {SCMP_SYS(clone3), ENOSYS} /* its flags cannot be checked */,
+    {SCMP_SYS(mremap), ENOMEM} /* realloc(3) copies then */,
+    {SCMP_SYS(set_robust_list), ENOSYS},
+    {SCMP_SYS(sched_getaffinity), ENOSYS} /* malloc(3): the number of its arenas */,
+    {SCMP_SYS(sysinfo), ENOSYS} /* qsort(3) */,
+    {SCMP_SYS(getcpu), ENOSYS} /* where the vDSO cannot answer */,
+    {SCMP_SYS(clock_getres), ENOSYS},
+};
+
+static int add_rules(scmp_filter_ctx filter, const struct call_rule *rule, size_t count)
 {
-    static const unsigned long ioctls[] = {FIONREAD,
-                                           SIOCOUTQ,
-                                           TIOCGWINSZ,
-                                           TCGETS,
-                                           SECCOMP_IOCTL_NOTIF_RECV,
-                                           SECCOMP_IOCTL_NOTIF_SEND,
-                                           SECCOMP_IOCTL_NOTIF_ID_VALID,
-                                           SECCOMP_IOCTL_NOTIF_SET_FLAGS};
-    static const int fcntls[] = {F_GETFL, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS, F_SETFD};
-    int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    if (result == 0) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    }
-    /* Threads only: the exact flags of pthread_create; clone3 cannot be checked, so glibc falls
-     * back. */
-    if (result == 0) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                                  SCMP_A0(SCMP_CMP_MASKED_EQ,
-                                          CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_NEWUSER |
-                                              CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET,
-                                          CLONE_VM | CLONE_THREAD | CLONE_SIGHAND));
-    }
-    if (result == 0) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    }
-    if (result == 0) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
-    }
-    if (result == 0) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
-                                  SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET, 0));
-    }
-    for (size_t i = 0; result == 0 && i < array_size(ioctls); i++) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                                  SCMP_A1(SCMP_CMP_EQ, ioctls[i], 0));
-    }
-    for (size_t i = 0; result == 0 && i < array_size(fcntls); i++) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-                                  SCMP_A1(SCMP_CMP_EQ, (unsigned)fcntls[i], 0));
-    }
-    /* fstat by glibc: newfstatat on a descriptor with an empty path. */
-    if (result == 0) {
-        result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-                                  SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
+    int result = 0;
+    for (; result == 0 && count > 0; rule++, count--) {
+        struct scmp_arg_cmp check = {rule->argument, SCMP_CMP_EQ, rule->value, 0};
+        if (rule->check == MASKED) {
+            check =
+                (struct scmp_arg_cmp){rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, rule->value};
+        }
+        result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule->call,
+                                        rule->check == ANY ? 0 : 1, &check);
     }
     return result;
 }
@@ -202,45 +183,74 @@ static void name_forbidden_call(int signo, siginfo_t *info, void *context)
 static uint32_t default_action(void)
 {
 #ifdef STOCKADE_DEBUG_LOCKS
-    struct sigaction action;
-    memset(&action, 0, sizeof(action));
-    action.sa_sigaction = name_forbidden_call;
-    action.sa_flags = SA_SIGINFO;
-    sigaction(SIGSYS, &action, NULL);
     return SCMP_ACT_TRAP;
 #else
     return SCMP_ACT_KILL_PROCESS;
 #endif
 }
 
-int sentry_confine(char *text, size_t text_size)
+static void handle_forbidden_calls(void)
+{
+#ifdef STOCKADE_DEBUG_LOCKS
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_sigaction = name_forbidden_call;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGSYS, &action, NULL);
+#endif
+}
+
+/* NULL: no memory. */
+static scmp_filter_ctx build_filter(const struct platform_ops *engine)
+{
+    scmp_filter_ctx filter = seccomp_init(default_action());
+    if (filter == NULL) {
+        return NULL;
+    }
+    int result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    ignore_result(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2));
+    result = result != 0 ? result : add_rules(filter, rules, array_size(rules));
+    if (engine->traces) {
+        result = result != 0 ? result : add_rules(filter, tracing_rules, array_size(tracing_rules));
+    }
+    if (engine->listens) {
+        result =
+            result != 0 ? result : add_rules(filter, listening_rules, array_size(listening_rules));
+    }
+    for (size_t i = 0; result == 0 && i < array_size(refused); i++) {
+        result = seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned)refused[i].error),
+                                  refused[i].call, 0);
+    }
+    if (result != 0) {
+        seccomp_release(filter);
+        return NULL;
+    }
+    return filter;
+}
+
+int sentry_confine(const struct platform_ops *engine, char *text, size_t text_size)
 {
     if (UNDER_SANITIZER) {
         return 0; /* its run-time makes host calls of its own */
     }
-    scmp_filter_ctx filter = seccomp_init(default_action());
-    int result = filter ? 0 : -ENOMEM;
-    if (result == 0) {
-        result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    }
-    if (result == 0) {
-        ignore_result(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2));
-        result = allow_plain(filter);
-    }
-    if (result == 0) {
-        result = allow_ptrace(filter);
-    }
-    if (result == 0) {
-        result = allow_checked(filter);
-    }
-    if (result == 0) {
-        result = seccomp_load(filter); /* sets no_new_privs, too */
-    }
-    if (filter) {
+    handle_forbidden_calls();
+    scmp_filter_ctx filter = build_filter(engine);
+    int result = filter == NULL ? -ENOMEM : seccomp_load(filter); /* no_new_privs, too */
+    if (filter != NULL) {
         seccomp_release(filter);
     }
     if (result != 0) {
         snprintf(text, text_size, "cannot confine the sentry: %s", strerror(-result));
+    }
+    return result;
+}
+
+int sentry_confine_export(const struct platform_ops *engine, int fd)
+{
+    scmp_filter_ctx filter = build_filter(engine);
+    int result = filter == NULL ? -ENOMEM : seccomp_export_bpf(filter, fd);
+    if (filter != NULL) {
+        seccomp_release(filter);
     }
     return result;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "sentry/mm/mm.h"
@@ -177,7 +178,8 @@ ssize_t uio_read_host(struct uio *uio, int fd, int64_t offset)
     ssize_t done = 0;
     while (uio->left > 0) {
         size_t part = min_of((uint64_t)size, uio->left);
-        ssize_t got = offset < 0 ? read(fd, buffer, part) : pread(fd, buffer, part, offset + done);
+        const struct iovec vector = {buffer, part};
+        ssize_t got = preadv2(fd, &vector, 1, offset < 0 ? -1 : offset + done, 0);
         if (got <= 0) {
             if (got < 0 && done == 0) {
                 done = -errno;

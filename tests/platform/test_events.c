@@ -238,7 +238,8 @@ static void test_int80(void **state)
 GUEST(guest_vsyscall, "xor %edi, %edi\n mov $0xffffffffff600400, %rax\n call *%rax\n"
                       "mov %rax, %rdi\n mov $60, %eax\n syscall\n");
 
-/* time(2) in the vsyscall page: the clock, or a fault where the host has no such page. */
+/* time(2) in the vsyscall page: a call like any other, the host's clock, or a fault where the host
+ * has no such page. */
 static void test_vsyscall(void **state)
 {
     (void)state;
@@ -250,6 +251,12 @@ static void test_vsyscall(void **state)
     if (event.kind == PLATFORM_EVENT_FAULT) {
         assert_int_equal(event.fault.signo, SIGSEGV);
         assert_int_equal(regs.rip, 0xffffffffff600400);
+    } else if (regs.rax == SYS_time) {
+        assert_int_equal(event.kind, PLATFORM_EVENT_SYSCALL);
+        assert_in_range(regs.rip, CODE_ADDR, CODE_ADDR + PAGE);
+        regs.rax = 4711;
+        guest_run_to_call(thread, &regs, SYS_exit);
+        assert_int_equal(regs.rdi, 4711);
     } else {
         assert_int_equal(event.kind, PLATFORM_EVENT_SYSCALL);
         assert_int_equal(regs.rax, SYS_exit);

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "sentry/core/clock.h"
@@ -73,7 +74,8 @@ static void *input_thread(void *argument)
     struct tty *tty = argument;
     for (;;) {
         uint8_t buffer[1024];
-        ssize_t count = read(console_in, buffer, sizeof(buffer));
+        const struct iovec vector = {buffer, sizeof(buffer)};
+        ssize_t count = preadv2(console_in, &vector, 1, -1, 0);
         if (count > 0) {
             type_all(tty, buffer, (size_t)count);
         } else if (count == 0) {

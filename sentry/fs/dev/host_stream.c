@@ -43,7 +43,8 @@ static pthread_mutex_t streams_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct host_stream *streams;
 static struct super streams_super;
 static bool super_ready;
-static int poller_fd = -1;
+static int poller_fd = -1; /* made with the first stream */
+static bool poller_runs;
 
 static atomic_ullong bytes_written;
 static uint64_t byte_limit;
@@ -118,13 +119,20 @@ static void *poller_thread(void *unused)
     }
 }
 
+static int poller_open(void)
+{
+    int result = 0;
+    pthread_mutex_lock(&streams_lock);
+    if (poller_fd < 0) {
+        poller_fd = epoll_create1(EPOLL_CLOEXEC);
+        result = poller_fd < 0 ? -errno : 0;
+    }
+    pthread_mutex_unlock(&streams_lock);
+    return result;
+}
+
 static int poller_start_locked(void)
 {
-    int fd = epoll_create1(EPOLL_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    poller_fd = fd;
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
@@ -136,10 +144,7 @@ static int poller_start_locked(void)
     int result = pthread_create(&thread, &attributes, poller_thread, NULL);
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (result != 0) {
-        close(fd);
-        poller_fd = -1;
-    }
+    poller_runs = result == 0;
     return -result;
 }
 
@@ -148,7 +153,7 @@ static void stream_arm(struct host_stream *stream, uint32_t events)
 {
     struct epoll_event event = {.events = events | EPOLLONESHOT, .data.ptr = stream};
     pthread_mutex_lock(&streams_lock);
-    int result = poller_fd < 0 ? poller_start_locked() : 0;
+    int result = poller_runs ? 0 : poller_start_locked();
     pthread_mutex_unlock(&streams_lock);
     if (result == 0 && epoll_ctl(poller_fd, EPOLL_CTL_MOD, stream->fd, &event) != 0) {
         result = errno == ENOENT ? epoll_ctl(poller_fd, EPOLL_CTL_ADD, stream->fd, &event) : -1;
@@ -182,7 +187,8 @@ static ssize_t read_some(struct host_stream *stream, void *buffer, size_t length
     struct iovec vector = {buffer, length};
     ssize_t count;
     if (S_ISSOCK(stream->inode.mode)) {
-        count = recv(stream->fd, buffer, length, MSG_DONTWAIT);
+        struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+        count = recvmsg(stream->fd, &message, MSG_DONTWAIT);
         return count < 0 ? -errno : count;
     }
     if (stream->no_wait) {
@@ -195,7 +201,7 @@ static ssize_t read_some(struct host_stream *stream, void *buffer, size_t length
     if (host_poll(stream->fd, POLLIN) == 0) {
         return -EAGAIN;
     }
-    count = read(stream->fd, buffer, length);
+    count = preadv2(stream->fd, &vector, 1, -1, 0);
     return count < 0 ? -errno : count;
 }
 
@@ -204,7 +210,8 @@ static ssize_t write_some(struct host_stream *stream, const void *buffer, size_t
     struct iovec vector = {(void *)buffer, length};
     ssize_t count;
     if (S_ISSOCK(stream->inode.mode)) {
-        count = send(stream->fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+        count = sendmsg(stream->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         return count < 0 ? -errno : count;
     }
     if (stream->no_wait) {
@@ -553,6 +560,10 @@ int host_stream_new(int host_fd, struct file **ret_file)
     if (host_flags < 0 || fstat(host_fd, &st) != 0) {
         return -errno;
     }
+    int result = poller_open();
+    if (result != 0) {
+        return result;
+    }
     struct host_stream *stream = calloc(1, sizeof(*stream));
     if (!stream) {
         return -ENOMEM;
@@ -581,7 +592,7 @@ int host_stream_new(int host_fd, struct file **ret_file)
     stream->access = mode;
     mode |= FILE_NO_WRITE_COUNT | (unsigned)(regular ? FILE_OWN_POSITION : FILE_STREAM);
     unsigned flags = (unsigned)host_flags & (O_ACCMODE | (unsigned)(regular ? O_APPEND : 0));
-    int result = file_new(&stream->inode, NULL, ops_of(st.st_mode), mode, flags, NULL, ret_file);
+    result = file_new(&stream->inode, NULL, ops_of(st.st_mode), mode, flags, NULL, ret_file);
     if (result == 0) {
         stream->fd = host_fd;
     }
