@@ -9,14 +9,19 @@
 #define NAME_SIZE        250 /* with the NUL: NAME_MAX - strlen("memfd:") + 1 */
 #define FLAG_NOEXEC_SEAL 8U
 #define FLAG_EXEC        16U
+#define FLAGS_KNOWN      (MFD_CLOEXEC | MFD_ALLOW_SEALING | FLAG_NOEXEC_SEAL | FLAG_EXEC)
+#define FLAGS_SIZE       (63U << 26) /* MFD_HUGE_SHIFT */
 
 long sys_memfd_create(struct task *task, const struct syscall_args *args)
 {
     char name[NAME_SIZE];
     unsigned flags = arg_uint(args, 1);
     struct file *file;
-    /* DIFFERS: huge pages are not offered (MFD_HUGETLB) */
-    if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | FLAG_NOEXEC_SEAL | FLAG_EXEC)) != 0 ||
+    /* As a kernel without pools of huge pages: no size of them is there. */
+    if ((flags & MFD_HUGETLB) != 0 && (flags & ~(MFD_HUGETLB | FLAGS_KNOWN | FLAGS_SIZE)) == 0) {
+        return -ENODEV;
+    }
+    if ((flags & ~FLAGS_KNOWN) != 0 ||
         (flags & (FLAG_NOEXEC_SEAL | FLAG_EXEC)) == (FLAG_NOEXEC_SEAL | FLAG_EXEC)) {
         return -EINVAL;
     }

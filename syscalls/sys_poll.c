@@ -116,7 +116,7 @@ long sys_ppoll(struct task *task, const struct syscall_args *args)
     }
     long result = do_poll(task, arg_u64(args, 0), arg_uint(args, 1), deadline);
     temporary_mask_end(task, result == -ERESTARTNOHAND);
-    if (timeout_addr != 0) {
+    if (timeout_addr != 0 && !process_sticky_timeouts(task->process)) {
         /* Linux: poll_select_finish: what is left, also for the restarted call */
         uint64_t now = clock_monotonic_ns();
         uint64_t left = deadline > now ? deadline - now : 0;

@@ -195,7 +195,7 @@ long sys_prctl(struct task *task, const struct syscall_args *args)
     case PR_CAP_AMBIENT:
         return ambient(task, args);
     case PR_SET_TIMERSLACK:
-        task->timer_slack_ns = (int64_t)value <= 0 ? 50000 : value;
+        task->timer_slack_ns = (int64_t)value <= 0 ? task->default_slack_ns : value;
         return 0;
     case PR_GET_TIMERSLACK:
         return (long)task->timer_slack_ns;

@@ -246,6 +246,32 @@ struct guest_sched_attr {
     uint32_t util_min, util_max;
 };
 
+/* Linux: __checkparam_dl. The reservation is kept and shown; the host schedules as ever. */
+static int set_deadline(struct task *task, int pid, const struct guest_sched_attr *attr)
+{
+    struct task *target;
+    uint64_t period = attr->period != 0 ? attr->period : attr->deadline;
+    if (attr->deadline == 0 || attr->runtime < 1024 || attr->deadline < attr->runtime ||
+        period < attr->deadline || (int64_t)(attr->deadline | period) < 0 || attr->priority != 0) {
+        return -EINVAL;
+    }
+    int result = find_target(task, pid, &target);
+    if (result != 0) {
+        return result;
+    }
+    if (!cred_capable(task->cred, CAP_SYS_NICE)) {
+        result = -EPERM;
+    } else {
+        target->sched_policy = POLICY_DEADLINE;
+        target->sched_priority = 0;
+        target->sched_runtime = attr->runtime;
+        target->sched_deadline = attr->deadline;
+        target->sched_period = period;
+    }
+    task_unref(target);
+    return result;
+}
+
 long sys_sched_setattr(struct task *task, const struct syscall_args *args)
 {
     struct guest_sched_attr attr;
@@ -266,7 +292,7 @@ long sys_sched_setattr(struct task *task, const struct syscall_args *args)
         return result;
     }
     if (attr.policy == POLICY_DEADLINE) {
-        return -EPERM;
+        return set_deadline(task, arg_int(args, 0), &attr);
     }
     if (attr.policy > POLICY_IDLE) {
         return -EINVAL;
@@ -291,6 +317,11 @@ long sys_sched_getattr(struct task *task, const struct syscall_args *args)
                                     .nice = target->process->nice,
                                     .priority = target->sched_priority,
                                     .util_max = 1024};
+    if (attr.policy == POLICY_DEADLINE) {
+        attr.runtime = target->sched_runtime;
+        attr.deadline = target->sched_deadline;
+        attr.period = target->sched_period;
+    }
     task_unref(target);
     return mm_copy_out(task->mm, args->arg[1], &attr, attr.size);
 }

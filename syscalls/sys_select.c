@@ -193,8 +193,8 @@ long sys_select(struct task *task, const struct syscall_args *args)
         deadline = deadline_after(timeout);
     }
     long result = do_select(task, args, deadline);
-    if (timeout_addr != 0 && copy_out_timeval_ns(timeout_addr, time_left(deadline)) < 0 &&
-        result == -ERESTARTNOHAND) {
+    if (timeout_addr != 0 && !process_sticky_timeouts(task->process) &&
+        copy_out_timeval_ns(timeout_addr, time_left(deadline)) < 0 && result == -ERESTARTNOHAND) {
         result = -EINTR;
     }
     return result;
@@ -224,8 +224,8 @@ long sys_pselect6(struct task *task, const struct syscall_args *args)
     }
     long result = do_select(task, args, deadline);
     temporary_mask_end(task, result == -ERESTARTNOHAND);
-    if (timeout_addr != 0 && copy_out_timespec_ns(timeout_addr, time_left(deadline)) < 0 &&
-        result == -ERESTARTNOHAND) {
+    if (timeout_addr != 0 && !process_sticky_timeouts(task->process) &&
+        copy_out_timespec_ns(timeout_addr, time_left(deadline)) < 0 && result == -ERESTARTNOHAND) {
         result = -EINTR;
     }
     return result;

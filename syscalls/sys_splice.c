@@ -319,7 +319,7 @@ static ssize_t send_file(struct task *task, struct file *out, struct file *in, u
     ssize_t moved = copy_all(task, &copy);
     task_count_read(task, moved);
     task_count_write(task, moved);
-    if (moved > 0) {
+    if (moved > 0 || addr != 0) { /* Linux: the guest's word is written in any case */
         error = store_position(in, addr, copy.in_pos);
     }
     return error < 0 ? error : moved;

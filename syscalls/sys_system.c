@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "sentry/core/clock.h"
+#include "sentry/core/tunables.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
@@ -31,9 +32,6 @@ long sys_uname(struct task *task, const struct syscall_args *args)
     strcpy(name.version, KERNEL_VERSION);
     strcpy(name.machine, "x86_64");
     kernel_get_domainname(name.domainname);
-    if (name.domainname[0] == '\0') {
-        strcpy(name.domainname, "(none)");
-    }
     return copy_out(args->arg[0], &name);
 }
 
@@ -109,16 +107,33 @@ long sys_getrandom(struct task *task, const struct syscall_args *args)
 
 long sys_syslog(struct task *task, const struct syscall_args *args)
 {
-    (void)task;
-    switch (arg_int(args, 0)) {
-    case 9:  /* SYSLOG_ACTION_SIZE_UNREAD */
-    case 10: /* SYSLOG_ACTION_SIZE_BUFFER: an empty log */
-        return 0;
-    case 2: /* SYSLOG_ACTION_READ */
-    case 3: /* SYSLOG_ACTION_READ_ALL */
-        return cred_capable(task->cred, CAP_SYSLOG) ? 0 : -EPERM;
-    default:
+    enum { CLOSE, OPEN, READ, READ_ALL, READ_CLEAR, CLEAR, OFF, ON, LEVEL, UNREAD, BUFFER };
+    int action = arg_int(args, 0), length = arg_int(args, 2);
+    /* Linux: check_syslog_permissions, with kernel.dmesg_restrict on */
+    if (!cred_capable(task->cred, CAP_SYSLOG)) {
         return -EPERM;
+    }
+    switch (action) {
+    case READ:
+    case READ_ALL:
+    case READ_CLEAR:
+        if (arg_u64(args, 1) == 0 || length < 0) {
+            return -EINVAL;
+        }
+        return length == 0 || action != READ ? 0 : -EAGAIN; /* DIFFERS: Linux waits for a line */
+    case LEVEL:
+        return length < 1 || length > 8 ? -EINVAL : 0;
+    case CLOSE:
+    case OPEN:
+    case CLEAR:
+    case OFF:
+    case ON:
+    case UNREAD: /* nothing is ever logged, and there is no console */
+        return 0;
+    case BUFFER:
+        return 1 << 17;
+    default:
+        return -EINVAL;
     }
 }
 
@@ -178,7 +193,7 @@ static int change_limit(struct task *task, struct task *target, int resource,
     if (limit->rlim_cur > limit->rlim_max) {
         return -EINVAL;
     }
-    if (resource == RLIMIT_NOFILE && limit->rlim_max > 1048576) {
+    if (resource == RLIMIT_NOFILE && limit->rlim_max > tunables.nr_open) {
         return -EPERM; /* Linux: sysctl_nr_open */
     }
     if (limit->rlim_max > ret_old->rlim_max && !cred_capable(task->cred, CAP_SYS_RESOURCE)) {
@@ -367,8 +382,9 @@ static long compare_tasks(struct task *a, struct task *b, int type, const struct
     case KCMP_SIGHAND:
         return compare(a->process->sighand, b->process->sighand);
     case KCMP_IO:
+        return 0; /* Linux: equal as long as neither has an I/O context, and here none has */
     case KCMP_SYSVSEM:
-        return compare(a, b);
+        return compare(a->sem_undo, b->sem_undo);
     default:
         return -EINVAL;
     }

@@ -29,13 +29,21 @@ static bool is_host_clock(clockid_t clock)
     }
 }
 
+/* What an ALARM clock shows; the host may have none (they need a device that can wake it). */
+static clockid_t without_alarm(clockid_t clock)
+{
+    return clock == CLOCK_REALTIME_ALARM   ? CLOCK_REALTIME
+           : clock == CLOCK_BOOTTIME_ALARM ? CLOCK_BOOTTIME
+                                           : clock;
+}
+
 long sys_clock_gettime(struct task *task, const struct syscall_args *args)
 {
     (void)task;
     clockid_t clock = arg_int(args, 0);
     struct timespec now;
     if (is_host_clock(clock)) {
-        if (clock_gettime(clock, &now) != 0) {
+        if (clock_gettime(without_alarm(clock), &now) != 0) {
             return -EINVAL;
         }
     } else {
@@ -219,13 +227,11 @@ long sys_clock_nanosleep(struct task *task, const struct syscall_args *args)
     bool absolute = arg_int(args, 1) & TIMER_ABSTIME;
     uint64_t now = 0;
     uint64_t length;
-    if (clock == CLOCK_THREAD_CPUTIME_ID) {
-        return -EINVAL;
-    }
-    if (clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_REALTIME_COARSE ||
-        clock == CLOCK_MONOTONIC_COARSE) {
+    if (clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_MONOTONIC_RAW ||
+        clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE) {
         return -EOPNOTSUPP;
     }
+    clock = without_alarm(clock);
     if (is_host_clock(clock)) {
         now = clock_ns(clock);
     } else {

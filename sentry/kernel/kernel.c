@@ -50,10 +50,14 @@ int kernel_set_hostname(const char *name, size_t length)
 void kernel_get_domainname(char buffer[65])
 {
     get_name(kernel.domainname, buffer);
+    if (buffer[0] == '\0' && !kernel.domain_set) {
+        memcpy(buffer, "(none)", sizeof("(none)"));
+    }
 }
 
 int kernel_set_domainname(const char *name, size_t length)
 {
+    kernel.domain_set = true;
     return set_name(kernel.domainname, name, length);
 }
 

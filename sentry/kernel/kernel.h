@@ -39,6 +39,7 @@ struct kernel {
     /* under RANK_ACCOUNT through kernel_* below */
     char hostname[65];
     char domainname[65];
+    bool domain_set; /* by somebody: it was "(none)" until then */
     /* Every call is wanted, those whose result is known before, too: they are traced or counted. */
     atomic_bool sees_all_calls;
     atomic_uint task_count;

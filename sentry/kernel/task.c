@@ -24,6 +24,25 @@ struct process *init_process;
 static struct task *task_table; /* (K) uthash by tid; also zombies' leaders */
 static int last_pid;            /* (K) */
 
+int pid_get_last(void)
+{
+    mutex_lock(&kernel_lock);
+    int pid = last_pid;
+    mutex_unlock(&kernel_lock);
+    return pid;
+}
+
+int pid_set_last(long pid)
+{
+    if (pid < 0 || pid >= PID_MAX) {
+        return -EINVAL;
+    }
+    mutex_lock(&kernel_lock);
+    last_pid = (int)pid;
+    mutex_unlock(&kernel_lock);
+    return 0;
+}
+
 int pid_allocate_locked(void)
 {
     for (int tries = 0; tries < PID_MAX; tries++) {
@@ -182,7 +201,7 @@ struct task *task_new(struct process *process)
     task->altstack_flags = SS_DISABLE;
     task->syscall_nr = -1;
     task->start_ns = clock_ns(CLOCK_BOOTTIME);
-    task->timer_slack_ns = 50000;
+    task->timer_slack_ns = task->default_slack_ns = 50000;
     return task;
 }
 

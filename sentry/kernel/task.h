@@ -116,6 +116,12 @@ struct restart_block {
     uint64_t args[6];
 };
 
+/* personality(2) with STICKY_TIMEOUTS: waits leave their timeout arguments alone. */
+static inline bool process_sticky_timeouts(const struct process *process)
+{
+    return (process->personality & 0x4000000U) != 0;
+}
+
 struct task {
     struct refcount ref;
     UT_hash_handle hh;                       /* (K) in the tid table */
@@ -168,6 +174,8 @@ struct task {
     uint8_t affinity[128]; /* (K) CPU mask as set */
     _Atomic uint32_t sched_policy, sched_priority;
     _Atomic uint64_t timer_slack_ns;
+    uint64_t default_slack_ns; /* the creator's, for PR_SET_TIMERSLACK 0 */
+    uint64_t sched_runtime, sched_deadline, sched_period; /* SCHED_DEADLINE: as told */
     atomic_int ioprio;
     atomic_bool thp_disabled;
     bool forked;                    /* (K) PF_FORKNOEXEC */
@@ -182,6 +190,9 @@ static inline struct task *current_task(void)
 
 /* Tables. The finders return a reference or NULL; the _locked ones borrow. */
 struct task *task_find(int tid) must_check;
+/* The process number given last: the next one follows it. -EINVAL. */
+int pid_get_last(void);
+int pid_set_last(long pid) must_check;
 struct task *task_find_locked(int tid);
 struct process *process_find(int tgid) must_check;
 struct process *process_find_locked(int tgid);

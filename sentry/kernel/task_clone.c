@@ -140,6 +140,24 @@ static int copy_xstate(struct task *parent, struct task *child)
     return got < 0 ? (int)got : 0;
 }
 
+/* Linux: sched_fork: SCHED_RESET_ON_FORK asks that privileges end with the caller. */
+static void copy_scheduling(const struct task *parent, struct task *child)
+{
+    const uint32_t reset = 0x40000000;
+    uint32_t policy = parent->sched_policy;
+    child->sched_policy = policy;
+    child->sched_priority = parent->sched_priority;
+    if ((policy & reset) != 0) {
+        policy &= ~reset;
+        bool realtime = policy == SCHED_FIFO || policy == SCHED_RR || policy == 6;
+        child->sched_policy = realtime ? SCHED_OTHER : policy;
+        child->sched_priority = 0;
+        if (child->process != parent->process) {
+            child->process->nice = max_of(child->process->nice, 0);
+        }
+    }
+}
+
 static int copy_state(struct task *parent, struct task *child, const struct clone_request *request)
 {
     task_complete_registers(parent);
@@ -157,9 +175,8 @@ static int copy_state(struct task *parent, struct task *child, const struct clon
     memcpy(child->affinity, parent->affinity, sizeof(child->affinity));
     mutex_unlock(&kernel_lock);
     child->signal_mask = parent->restore_mask ? parent->saved_mask : parent->signal_mask;
-    child->sched_policy = parent->sched_policy;
-    child->sched_priority = parent->sched_priority;
-    child->timer_slack_ns = parent->timer_slack_ns;
+    copy_scheduling(parent, child);
+    child->timer_slack_ns = child->default_slack_ns = parent->timer_slack_ns;
     child->ioprio = parent->ioprio;
     child->forked = true;
     if (!(request->flags & CLONE_VM) || (request->flags & CLONE_VFORK)) {

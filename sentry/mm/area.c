@@ -3,12 +3,12 @@
  * (total_bytes, data_bytes, locked_bytes) follow every insertion and removal.
  */
 #include "sentry/mm/area.h"
+#include "sentry/core/tunables.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define AREA_COUNT_MAX 65530 /* Linux: sysctl_max_map_count */
 
 static int area_compare(struct area *a, struct area *b)
 {
@@ -165,7 +165,7 @@ int area_split_at(struct mm *mm, uint64_t addr)
     if (!area || area->start == addr) {
         return 0;
     }
-    if (mm->area_count >= AREA_COUNT_MAX) {
+    if (mm->area_count >= tunables.max_map_count) {
         return -ENOMEM;
     }
     struct area *right = malloc(sizeof(*right));

@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/core/tunables.h"
 #include "sentry/vfs/file.h"
 
 #define FIRST_CAPACITY 64U
-#define MAX_CAPACITY   (1U << 20) /* Linux: sysctl_nr_open */
+#define MAX_CAPACITY   NR_OPEN_MOST
 
 static struct fd_table *table_new(uint32_t capacity)
 {
@@ -41,6 +42,10 @@ int fd_table_copy(struct fd_table *table, uint32_t limit_to, struct fd_table **r
     uint32_t used = min_of(table->capacity, limit_to);
     while (used > 0 && !table->slots[used - 1].file) {
         used--;
+    }
+    if (used > tunables.nr_open) { /* Linux: sane_fdtable_size: fs.nr_open was lowered since */
+        mutex_unlock(&table->lock);
+        return -EMFILE;
     }
     uint32_t capacity = FIRST_CAPACITY;
     while (capacity < used) {

@@ -26,14 +26,15 @@
 
 uint32_t name_new_mode(const struct inode *dir, uint32_t mode)
 {
-    if (current.fs) {
-        mode &= ~fs_context_umask(current.fs);
-    }
+    /* Linux: vfs_prepare_mode: before the umask takes the execute bit that counts here */
     if (!S_ISDIR(mode) && (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) {
         uint32_t gid = (dir->mode & S_ISGID) != 0 ? dir->gid : current.cred->fsgid;
         if (!cred_in_group(current.cred, gid) && !capable(CAP_FSETID)) {
             mode &= ~(uint32_t)S_ISGID;
         }
+    }
+    if (current.fs) {
+        mode &= ~fs_context_umask(current.fs);
     }
     return mode;
 }

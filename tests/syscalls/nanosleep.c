@@ -74,3 +74,11 @@ TEST_CASE(interrupted_absolute_leaves_the_rest_alone)
     guest_ticker_stop();
     CHECK(left.tv_sec == 7 && left.tv_nsec == 7);
 }
+
+TEST_CASE(clocks_that_cannot_sleep)
+{
+    struct timespec request = {0, 1};
+    CHECK_ERRNO(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &request, NULL),
+                EOPNOTSUPP);
+    CHECK_ERRNO(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC_RAW, 0, &request, NULL), EOPNOTSUPP);
+}

@@ -57,3 +57,11 @@ TEST_CASE(limits_and_errors)
     CHECK_ERRNO(fcntl(null, F_GETPIPE_SZ), EBADF);
     CHECK_ERRNO(fcntl(null, F_SETPIPE_SZ, 4096), EBADF);
 }
+
+TEST_CASE(size_of_nothing)
+{
+    int pipes[2];
+    CHECK_OK(pipe(pipes));
+    CHECK_EQ(fcntl(pipes[0], F_SETPIPE_SZ, 0), 4096);
+    CHECK_EQ(fcntl(pipes[1], F_GETPIPE_SZ), 4096);
+}

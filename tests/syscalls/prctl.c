@@ -106,3 +106,17 @@ TEST_CASE(exec_sets_the_name)
     }
     CHECK_CHILD_OK(pid);
 }
+
+TEST_CASE(timer_slack_of_a_child)
+{
+    CHECK_OK(prctl(PR_SET_TIMERSLACK, 70000, 0, 0, 0));
+    pid_t child = guest_fork();
+    if (child == 0) {
+        CHECK_EQ(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), 70000);
+        CHECK_OK(prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0));
+        CHECK_OK(prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0));
+        CHECK_EQ(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), 70000);
+        _exit(0);
+    }
+    CHECK_CHILD_OK(child);
+}

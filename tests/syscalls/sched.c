@@ -115,3 +115,50 @@ TEST_CASE(io_priority)
     CHECK_EQ(syscall(SYS_ioprio_get, 1, 0), 2 << 13 | 5);
     CHECK_ERRNO(syscall(SYS_ioprio_get, 99, 0), EINVAL);
 }
+
+TEST_CASE(reset_on_fork)
+{
+    struct sched_param param = {.sched_priority = 10};
+    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param) != 0) {
+        CHECK_EQ(errno, EPERM);
+        SKIP("no right to real-time scheduling");
+    }
+    pid_t child = guest_fork();
+    if (child == 0) {
+        CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+        CHECK_OK(sched_getparam(0, &param));
+        CHECK_EQ(param.sched_priority, 0);
+        _exit(0);
+    }
+    CHECK_CHILD_OK(child);
+    CHECK_EQ(sched_getscheduler(0), SCHED_FIFO | SCHED_RESET_ON_FORK);
+}
+
+struct deadline_attr {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+TEST_CASE(deadline)
+{
+    struct deadline_attr attr = {.size = sizeof(attr),
+                                 .policy = 6 /* SCHED_DEADLINE */,
+                                 .runtime = 10000000,
+                                 .deadline = 30000000,
+                                 .period = 30000000};
+    struct deadline_attr got;
+    attr.runtime = 40000000;
+    CHECK_ERRNO(syscall(SYS_sched_setattr, 0, &attr, 0), EINVAL);
+    attr.runtime = 10000000;
+    if (syscall(SYS_sched_setattr, 0, &attr, 0) != 0) {
+        CHECK(errno == EPERM || errno == EBUSY);
+        SKIP("no right to deadline scheduling");
+    }
+    CHECK_OK(syscall(SYS_sched_getattr, 0, &got, sizeof(got), 0));
+    CHECK_EQ(got.policy, 6);
+    CHECK_EQ(got.runtime, 10000000);
+    CHECK_EQ(got.period, 30000000);
+}

@@ -1,6 +1,7 @@
 /*
  * select.c: select and pselect6.
  */
+#include <sys/personality.h>
 #include "tests/syscalls/guest_test.h"
 
 #include <sys/select.h>
@@ -124,4 +125,16 @@ TEST_CASE(pselect_mask)
     CHECK_EQ(sigismember(&set, SIGUSR1), 1);
     t = (struct timespec){0, 20000000};
     CHECK_EQ(pselect(0, NULL, NULL, NULL, &t, NULL), 0);
+}
+
+TEST_CASE(sticky_timeouts)
+{
+    struct timespec timeout = {0, 20000000};
+    int persona = personality(0xffffffff);
+    CHECK(personality((unsigned long)persona | STICKY_TIMEOUTS) >= 0);
+    CHECK_EQ(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &timeout, NULL), 0);
+    CHECK_EQ(timeout.tv_nsec, 20000000);
+    CHECK(personality((unsigned long)persona) >= 0);
+    CHECK_EQ(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &timeout, NULL), 0);
+    CHECK_EQ(timeout.tv_nsec, 0);
 }

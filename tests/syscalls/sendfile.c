@@ -1,6 +1,7 @@
 /*
  * sendfile.c: sendfile and copy_file_range.
  */
+#include <sys/mman.h>
 #include "tests/syscalls/guest_test.h"
 
 #include <sys/sendfile.h>
@@ -106,4 +107,13 @@ TEST_CASE(copy_range_errors)
     CHECK_ERRNO(copy_file_range(in, NULL, ends[1], NULL, 10, 0), EINVAL);
     CHECK_ERRNO(copy_file_range(in, &zero, in, &ten, 100, 0), EINVAL); /* overlap */
     CHECK_ERRNO(copy_file_range(9999, NULL, wo, NULL, 10, 0), EBADF);
+}
+
+TEST_CASE(offset_cannot_be_written)
+{
+    int in = (int)CHECK_OK(open("empty", O_CREAT | O_RDWR, 0600));
+    int out = (int)CHECK_OK(open("out", O_CREAT | O_RDWR, 0600));
+    off_t *offset = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(offset != MAP_FAILED);
+    CHECK_ERRNO(sendfile(out, in, offset, 10), EFAULT);
 }

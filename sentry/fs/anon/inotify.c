@@ -19,15 +19,13 @@
 #include "platform/base/text.h"
 #include "platform/base/tree.h"
 #include "sentry/core/current.h"
+#include "sentry/core/tunables.h"
 #include "sentry/mm/uio.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/inotify_hooks.h"
 #include "sentry/vfs/path.h"
 
-#define MAX_INSTANCES 1024  /* of the sandbox; Linux: 128 per user */
-#define MAX_WATCHES   65536 /* of the sandbox; Linux: fs.inotify.max_user_watches */
-#define MAX_QUEUED    16384 /* Linux: fs.inotify.max_queued_events */
 
 #define VALID_BITS                                                                                 \
     (IN_ALL_EVENTS | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ONLYDIR | IN_DONT_FOLLOW |       \
@@ -103,7 +101,7 @@ static void queue_locked(struct inotify *inotify, int wd, uint32_t mask, uint32_
     if (same_as_last_locked(inotify, wd, mask, name)) {
         return;
     }
-    bool overflow = inotify->queued >= MAX_QUEUED;
+    bool overflow = inotify->queued >= tunables.inotify_max_events;
     if (overflow) {
         if (same_as_last_locked(inotify, -1, IN_Q_OVERFLOW, NULL)) {
             return;
@@ -239,7 +237,7 @@ static int mark_update(struct inotify *inotify, struct inotify_mark *mark, uint3
 
 static int mark_new(struct inotify *inotify, struct inode *inode, uint32_t mask)
 {
-    if (atomic_fetch_add(&watches, 1) >= MAX_WATCHES) {
+    if (atomic_fetch_add(&watches, 1) >= tunables.inotify_max_watches) {
         atomic_fetch_sub(&watches, 1);
         return -ENOSPC;
     }
@@ -465,7 +463,7 @@ static const struct file_ops inotify_file_ops = {
 
 int inotify_new(unsigned flags, struct file **ret_file)
 {
-    if (atomic_fetch_add(&instances, 1) >= MAX_INSTANCES) {
+    if (atomic_fetch_add(&instances, 1) >= tunables.inotify_max_instances) {
         atomic_fetch_sub(&instances, 1);
         return -EMFILE;
     }

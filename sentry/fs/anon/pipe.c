@@ -18,6 +18,7 @@
 
 #include "sentry/core/cred.h"
 #include "sentry/core/current.h"
+#include "sentry/core/tunables.h"
 #include "sentry/fs/anon/pipe_internal.h"
 #include "sentry/mm/uio.h"
 #include "sentry/vfs/inode.h"
@@ -408,7 +409,7 @@ int pipe_set_size(struct file *file, uint64_t size)
     if (!file_is_pipe(file)) {
         return -EBADF;
     }
-    if (size == 0 || size > (1U << 31)) {
+    if (size > (1U << 31)) {
         return -EINVAL;
     }
     uint32_t slots = 1;
@@ -419,7 +420,9 @@ int pipe_set_size(struct file *file, uint64_t size)
     int result = (int)(slots * PIPE_PAGE);
     bool wake = false;
     mutex_lock(&pipe->lock);
-    if (slots > pipe->capacity && slots * (uint64_t)PIPE_PAGE > PIPE_MAX_BYTES) {
+    uint64_t bytes = slots * (uint64_t)PIPE_PAGE;
+    bool limited = bytes > tunables.pipe_max_size && !capable(CAP_SYS_RESOURCE);
+    if (slots > pipe->capacity && (limited || bytes > PIPE_MAX_BYTES)) {
         /* DIFFERS: root may go beyond pipe-max-size on Linux; here the bound protects the sentry.
          */
         result = -EPERM;

@@ -6,14 +6,17 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "sentry/core/current.h"
 #include "sentry/core/cred.h"
+#include "sentry/core/tunables.h"
 #include "sentry/fs/proc/internal.h"
 #include "sentry/kernel/aio.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/task.h"
 #include "sentry/vfs/dentry.h"
 
 #define VALUE(name, string)                                                                        \
@@ -29,6 +32,36 @@
     {                                                                                              \
         .name = NULL                                                                               \
     }
+
+/* Numbers that a privileged guest changes, within bounds. */
+static int write_number(_Atomic uint64_t *number, const char *data, uint64_t least, uint64_t most)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(data, &end, 0);
+    end += strspn(end, " \t\n");
+    if (end == data || *end != '\0' || errno != 0 || value < least || value > most ||
+        strchr(data, '-')) {
+        return -EINVAL;
+    }
+    *number = value;
+    return 0;
+}
+
+#define TUNABLE(name, field, least, most)                                                          \
+    static int show_##name(struct proc_node *node, struct text *out)                               \
+    {                                                                                              \
+        (void)node;                                                                                \
+        text_printf(out, "%llu\n", (unsigned long long)tunables.field);                            \
+        return 0;                                                                                  \
+    }                                                                                              \
+    static int write_##name(struct proc_node *node, char *data, size_t length)                     \
+    {                                                                                              \
+        (void)node;                                                                                \
+        (void)length;                                                                              \
+        return write_number(&tunables.field, data, least, most);                                   \
+    }
+#define ROW_TUNABLE(text, name) PROC_WRITABLE(text, 0644, 0, show_##name, write_##name)
 
 /* --- kernel --- */
 
@@ -66,6 +99,26 @@ static int write_domainname(struct proc_node *node, char *data, size_t length)
 {
     (void)node;
     return write_name(data, length, kernel_set_domainname);
+}
+
+static int show_last_pid(struct proc_node *node, struct text *out)
+{
+    (void)node;
+    text_printf(out, "%d\n", pid_get_last());
+    return 0;
+}
+
+/* For those who restore processes under the numbers they had. */
+static int write_last_pid(struct proc_node *node, char *data, size_t length)
+{
+    char *end;
+    long value = strtol(data, &end, 10);
+    (void)node;
+    (void)length;
+    if (!capable(CAP_SYS_ADMIN)) {
+        return -EPERM;
+    }
+    return end == data || (*end != '\0' && *end != '\n') ? -EINVAL : pid_set_last(value);
 }
 
 static void append_uuid(struct text *out, const uint8_t bytes[16])
@@ -159,6 +212,7 @@ static const struct proc_entry kernel_rows[] = {
     PROC_WRITABLE("msgmni", 0644, 0, proc_show_msgmni, proc_write_msgmni),
     PROC_WRITABLE("msg_next_id", 0644, 0, proc_show_msg_next_id, proc_write_msg_next_id),
     ROW(ngroups_max),
+    PROC_WRITABLE("ns_last_pid", 0644, 0, show_last_pid, write_last_pid),
     ROW(osrelease),
     ROW(ostype),
     ROW_AS("overflowgid", overflow_id),
@@ -194,7 +248,6 @@ static const struct proc_entry kernel_rows[] = {
 VALUE(overcommit_memory, "0")
 VALUE(overcommit_ratio, "50")
 VALUE(overcommit_kbytes, "0")
-VALUE(max_map_count, "65530")
 VALUE(mmap_min_addr, "65536")
 VALUE(swappiness, "60")
 VALUE(dirty_background_ratio, "10")
@@ -206,10 +259,27 @@ VALUE(panic_on_oom, "0")
 VALUE(memfd_noexec, "0")
 VALUE(unprivileged_userfaultfd, "0")
 
+TUNABLE(max_map_count, max_map_count, 0, 65530)
+
+/* Linux: 1 and 3 drop cached pages, of which there are none; 2 and 3 drop cached names. */
+static int write_drop_caches(struct proc_node *node, char *data, size_t length)
+{
+    (void)node;
+    (void)length;
+    if (data[0] < '1' || data[0] > '4' || (data[1] != '\0' && data[1] != '\n')) {
+        return -EINVAL;
+    }
+    if (((data[0] - '0') & 2) != 0) {
+        dentry_shrink(NULL);
+    }
+    return 0;
+}
+
 static const struct proc_entry vm_rows[] = {
     ROW(dirty_background_ratio),
     ROW(dirty_ratio),
-    ROW(max_map_count),
+    PROC_WRITABLE("drop_caches", 0200, 0, NULL, write_drop_caches),
+    ROW_TUNABLE("max_map_count", max_map_count),
     ROW(memfd_noexec),
     ROW(min_free_kbytes),
     ROW(mmap_min_addr),
@@ -247,8 +317,8 @@ static int show_aio_nr(struct proc_node *node, struct text *out)
 VALUE(file_max, "9223372036854775807")
 VALUE(file_nr, "1024\t0\t9223372036854775807")
 VALUE(inode_nr, "1024\t0")
-VALUE(nr_open, "1048576")
-VALUE(pipe_max_size, "1048576")
+TUNABLE(nr_open, nr_open, 64, NR_OPEN_MOST)
+TUNABLE(pipe_max_size, pipe_max_size, 4096, 1048576)
 VALUE(pipe_user_pages_hard, "0")
 VALUE(pipe_user_pages_soft, "16384")
 VALUE(protected_links, "1")
@@ -258,13 +328,15 @@ VALUE(lease_break_time, "45")
 VALUE(leases_enable, "0")
 VALUE(dir_notify_enable, "1")
 VALUE(mount_max, "100000")
-VALUE(max_user_watches, "65536")
-VALUE(max_user_instances, "128")
-VALUE(max_queued_events, "16384")
+TUNABLE(max_user_watches, inotify_max_watches, 0, 65536)
+TUNABLE(max_user_instances, inotify_max_instances, 0, 1024)
+TUNABLE(max_queued_events, inotify_max_events, 0, 16384)
 VALUE(epoll_watches, "1048576")
 
-static const struct proc_entry inotify_rows[] = {ROW(max_queued_events), ROW(max_user_instances),
-                                                 ROW(max_user_watches), END};
+static const struct proc_entry inotify_rows[] = {
+    ROW_TUNABLE("max_queued_events", max_queued_events),
+    ROW_TUNABLE("max_user_instances", max_user_instances),
+    ROW_TUNABLE("max_user_watches", max_user_watches), END};
 static const struct proc_entry epoll_rows[] = {ROW_AS("max_user_watches", epoll_watches), END};
 static const struct proc_entry mqueue_rows[] = {
     PROC_WRITABLE("msg_default", 0644, 0, proc_show_mq_msg_default, proc_write_mq_msg_default),
@@ -290,8 +362,8 @@ static const struct proc_entry fs_rows[] = {
     ROW_AS("leases-enable", leases_enable),
     ROW_AS("mount-max", mount_max),
     PROC_DIR("mqueue", mqueue_rows),
-    ROW_AS("nr_open", nr_open),
-    ROW_AS("pipe-max-size", pipe_max_size),
+    ROW_TUNABLE("nr_open", nr_open),
+    ROW_TUNABLE("pipe-max-size", pipe_max_size),
     ROW_AS("pipe-user-pages-hard", pipe_user_pages_hard),
     ROW_AS("pipe-user-pages-soft", pipe_user_pages_soft),
     ROW_AS("protected_fifos", protected_create),
