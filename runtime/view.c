@@ -103,6 +103,7 @@ static void add_kernel_mounts(struct view *view)
     add(view, SENTRY_MOUNT_SYS, "/sys")->mode = SENTRY_MODE_READ_ONLY;
     add(view, SENTRY_MOUNT_DEV, "/dev");
     add(view, SENTRY_MOUNT_DEVPTS, "/dev/pts");
+    add(view, SENTRY_MOUNT_MQUEUE, "/dev/mqueue");
     add_tmpfs(view, "/dev/shm", 01777, SENTRY_NO_LIMIT);
 }
 

@@ -6,6 +6,7 @@
 
 #include "sentry/boot/internal.h"
 #include "sentry/fs/dev/tty.h"
+#include "sentry/fs/mqueue/mqueue.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/sys/sys.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
@@ -30,6 +31,13 @@ static int mount_devpts(const char *options, struct super **ret_super)
     return devpts_new(ret_super);
 }
 
+/* One set of queues for all: there is one IPC namespace. */
+static int mount_mqueue(const char *options, struct super **ret_super)
+{
+    (void)options;
+    return mqueue_new(ret_super);
+}
+
 static int ignore_option(const char *option)
 {
     (void)option;
@@ -45,6 +53,7 @@ static const struct filesystem_type types[] = {
     {.name = "proc", .mount = mount_proc},
     {.name = "ramfs", .mount = ramfs_mount, .check = ignore_option},
     {.name = "devpts", .mount = mount_devpts, .check = ignore_option},
+    {.name = "mqueue", .mount = mount_mqueue, .check = ignore_option},
 };
 
 int boot_filesystems(void)

@@ -19,6 +19,7 @@
 #include "sentry/fs/dev/device.h"
 #include "sentry/fs/dev/tty.h"
 #include "sentry/fs/gofer/gofer_fs.h"
+#include "sentry/fs/mqueue/mqueue.h"
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/proc/proc.h"
 #if __has_include("sentry/fs/sys/sys.h")
@@ -146,6 +147,9 @@ static int make_super(const struct sentry_config *config, const struct sentry_mo
     case SENTRY_MOUNT_DEVPTS:
         *flags = MOUNT_NO_SUID | MOUNT_NO_EXEC | MOUNT_RELATIME;
         return devpts_new(ret_super);
+    case SENTRY_MOUNT_MQUEUE:
+        *flags = MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC | MOUNT_RELATIME;
+        return mqueue_new(ret_super);
     default:
         return -EINVAL;
     }
@@ -168,6 +172,8 @@ static const char *source_name(const struct sentry_mount *mount)
         return "sysfs";
     case SENTRY_MOUNT_DEVPTS:
         return "devpts";
+    case SENTRY_MOUNT_MQUEUE:
+        return "mqueue";
     default:
         return "tmpfs";
     }

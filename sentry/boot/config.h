@@ -23,6 +23,7 @@ enum sentry_mount_kind {
     SENTRY_MOUNT_SYS,
     SENTRY_MOUNT_DEV, /* with its nodes; /dev/shm is a tmpfs of its own in the list */
     SENTRY_MOUNT_DEVPTS,
+    SENTRY_MOUNT_MQUEUE,
     SENTRY_MOUNT_FILE, /* an in-memory file with the text of target and dir_mode, uid, gid over an
                           existing file; left out where there is none */
     SENTRY_MOUNT_DIRECTORY, /* not a mount: make the directory with mode, uid, gid */

@@ -201,6 +201,17 @@ bool area_range_free(struct mm *mm, uint64_t start, uint64_t end)
     return !area || area->start >= end;
 }
 
+bool area_range_sealed(struct mm *mm, uint64_t start, uint64_t end)
+{
+    struct area *area = mm_find_from_locked(mm, start);
+    for (; area && area->start < end; area = mm_next_locked(area)) {
+        if (area->flags & AREA_SEALED) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool area_range_mapped(struct mm *mm, uint64_t start, uint64_t end)
 {
     struct area *area = mm_find_locked(mm, start);

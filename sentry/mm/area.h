@@ -21,6 +21,8 @@ void area_erase_range(struct mm *mm, uint64_t start, uint64_t end);
 /* A free range of length below the search base; 0 when there is none. */
 uint64_t area_find_gap(struct mm *mm, uint64_t length, uint64_t hint);
 bool area_range_free(struct mm *mm, uint64_t start, uint64_t end);
+/* Is any page of the range sealed? */
+bool area_range_sealed(struct mm *mm, uint64_t start, uint64_t end);
 /* True when every page of the range is mapped. */
 bool area_range_mapped(struct mm *mm, uint64_t start, uint64_t end);
 /* The area table changes: nothing is known to be plain memory any more. */

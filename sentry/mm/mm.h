@@ -39,7 +39,8 @@ enum area_flags {
     AREA_HEAP = 256,
     AREA_VDSO = 512,
     AREA_VVAR = 1024,
-    AREA_SHM = 2048, /* attached System V segment */
+    AREA_SHM = 2048,    /* attached System V segment */
+    AREA_SEALED = 4096, /* mseal: neither unmapped, moved, replaced nor protected anew */
 };
 
 struct area {
@@ -120,6 +121,8 @@ int mm_map(struct mm *mm, const struct mm_map_request *request, uint64_t *ret_ad
 int mm_unmap(struct mm *mm, uint64_t addr, uint64_t length) must_check;
 /* shmdt(2): unmaps what is left of the System V segment attached at addr. -EINVAL: none. */
 int mm_detach(struct mm *mm, uint64_t addr) must_check;
+/* mseal(2): the range can only be used as it is from now on. */
+int mm_seal(struct mm *mm, uint64_t addr, uint64_t length) must_check;
 int mm_protect(struct mm *mm, uint64_t addr, uint64_t length, int prot) must_check;
 int mm_remap(struct mm *mm, uint64_t old_addr, uint64_t old_length, uint64_t new_length, int flags,
              uint64_t new_addr, uint64_t *ret_addr) must_check;

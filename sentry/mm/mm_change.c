@@ -42,6 +42,9 @@ static int protect_locked(struct mm *mm, uint64_t start, uint64_t end, int prot)
     if (!area || area->start > start) {
         return -ENOMEM;
     }
+    if (area_range_sealed(mm, start, end)) {
+        return -EPERM;
+    }
     uint64_t at = start;
     while (at < end) {
         area = mm_find_locked(mm, at);
@@ -143,8 +146,40 @@ static int set_area_flags(struct mm *mm, struct area *area, uint64_t start, uint
     return 0;
 }
 
+/* Linux: can_modify_vma_madv: advice that drops what a reader may not write anyway. */
+static bool seal_forbids(const struct area *area, int advice)
+{
+    bool discards = advice == MADV_FREE || advice == MADV_DONTNEED || advice == MADV_DONTFORK ||
+                    advice == MADV_REMOVE || advice == MADV_WIPEONFORK;
+    return (area->flags & AREA_SEALED) && discards && !area->backing && !(area->prot & PROT_WRITE);
+}
+
+int mm_seal(struct mm *mm, uint64_t addr, uint64_t length)
+{
+    uint64_t end;
+    int result = check_range(addr, length, &end);
+    if (result != 0 || end == addr) {
+        return result;
+    }
+    mm_lock(mm);
+    if (!area_range_mapped(mm, addr, end)) {
+        result = -ENOMEM;
+    }
+    for (uint64_t at = addr; at < end && result == 0;) {
+        struct area *area = mm_find_locked(mm, at);
+        uint64_t stop = min_of(area->end, end);
+        result = set_area_flags(mm, area, at, stop, AREA_SEALED, 0);
+        at = stop;
+    }
+    mm_unlock(mm);
+    return result;
+}
+
 static int advise_area(struct mm *mm, struct area *area, uint64_t start, uint64_t end, int advice)
 {
+    if (seal_forbids(area, advice)) {
+        return -EPERM;
+    }
     switch (advice) {
     case MADV_DONTFORK:
         return set_area_flags(mm, area, start, end, AREA_DONTFORK, 0);

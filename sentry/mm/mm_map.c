@@ -112,6 +112,9 @@ static int clear_table(struct mm *mm, uint64_t start, uint64_t end)
 
 static int map_locked(struct mm *mm, const struct mm_map_request *request, struct area *area)
 {
+    if (area_range_sealed(mm, area->start, area->end)) {
+        return -EPERM;
+    }
     int result = area_split_at(mm, area->start);
     if (result == 0) {
         result = area_split_at(mm, area->end);
@@ -204,8 +207,8 @@ int mm_unmap(struct mm *mm, uint64_t addr, uint64_t length)
         return 0;
     }
     mm_lock(mm);
-    int result = 0;
-    if (!area_range_free(mm, addr, end)) {
+    int result = area_range_sealed(mm, addr, end) ? -EPERM : 0;
+    if (result == 0 && !area_range_free(mm, addr, end)) {
         result = mm->platform->space_unmap(mm->space, addr, end - addr);
         if (result == 0) {
             result = clear_table(mm, addr, end);
@@ -238,7 +241,9 @@ int mm_detach(struct mm *mm, uint64_t addr)
     while (area && result == 0) {
         uint64_t start = area->start;
         uint64_t end = area->end;
-        result = mm->platform->space_unmap(mm->space, start, end - start);
+        result = area->flags & AREA_SEALED
+                     ? -EPERM
+                     : mm->platform->space_unmap(mm->space, start, end - start);
         if (result == 0) {
             result = clear_table(mm, start, end);
         }
@@ -285,6 +290,8 @@ uint64_t mm_brk(struct mm *mm, uint64_t addr)
         int result = 0;
         if (new_end > old_end) {
             result = brk_grow(mm, old_end, new_end);
+        } else if (new_end < old_end && area_range_sealed(mm, new_end, old_end)) {
+            result = -EPERM;
         } else if (new_end < old_end) {
             result = mm->platform->space_unmap(mm->space, new_end, old_end - new_end);
             if (result == 0) {

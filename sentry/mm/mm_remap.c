@@ -147,6 +147,11 @@ static int remap_locked(struct mm *mm, struct remap *remap, uint64_t *ret_addr)
         return -EFAULT;
     }
     uint64_t old_end = remap->old_addr + remap->old_length;
+    if (area_range_sealed(mm, remap->old_addr, max_of(old_end, remap->old_addr + 1)) ||
+        ((remap->flags & MREMAP_FIXED) &&
+         area_range_sealed(mm, remap->new_addr, remap->new_addr + remap->new_length))) {
+        return -EPERM;
+    }
     if (remap->old_length == 0 && !(area->flags & AREA_SHARED)) {
         return -EINVAL; /* Linux: duplicating works for shared mappings only */
     }

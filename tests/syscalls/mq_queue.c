@@ -5,7 +5,10 @@
 
 #include <mqueue.h>
 #include <poll.h>
+#include <dirent.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/statfs.h>
 
 static char name[64];
 static char text[16384];
@@ -281,4 +284,52 @@ TEST_CASE(permissions)
     CHECK_CHILD_OK(pid);
     CHECK_OK(mq_unlink(name));
     CHECK_OK(mq_close(q));
+}
+
+/* A directory of queues: /dev/mqueue where that is one, else a mount of our own. */
+static const char *mounted(void)
+{
+    struct statfs fs;
+    if (statfs("/dev/mqueue", &fs) == 0 && fs.f_type == 0x19800202) {
+        return "/dev/mqueue";
+    }
+    CHECK_OK(mkdir("queues", 0777));
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "queues", "mqueue", 0, NULL) != 0) {
+        SKIP("no mount of queues here");
+    }
+    return "queues";
+}
+
+TEST_CASE(as_files_of_a_directory)
+{
+    char path[300];
+    struct stat st;
+    const char *dir = mounted();
+    mqd_t q = create(O_RDWR, NULL);
+    CHECK_OK(mq_send(q, "12345", 5, 0));
+    snprintf(path, sizeof(path), "%s%s", dir, name);
+    CHECK_OK(stat(path, &st));
+    CHECK_EQ(st.st_size, 80);
+    CHECK(guest_read_file(path, text, 200) == 60);
+    CHECK(strncmp(text, "QSIZE:5 ", 8) == 0);
+    DIR *d = opendir(dir);
+    CHECK(d != NULL);
+    bool found = false;
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        found = found || strcmp(e->d_name, name + 1) == 0;
+    }
+    closedir(d);
+    CHECK(found);
+    CHECK_OK(unlink(path));
+    CHECK_ERRNO(mq_open(name, O_RDWR), ENOENT);
+    CHECK_ERRNO(stat(path, &st), ENOENT);
+    CHECK_OK(close(CHECK_OK(open(path, O_CREAT | O_RDWR, 0600))));
+    q = (mqd_t)CHECK_OK(mq_open(name, O_RDWR));
+    struct mq_attr attr;
+    CHECK_OK(mq_getattr(q, &attr));
+    CHECK_EQ(attr.mq_maxmsg, 10);
+    CHECK_OK(mq_unlink(name));
+    CHECK_ERRNO(stat(path, &st), ENOENT);
+    CHECK(mkdir(path, 0777) < 0);
 }

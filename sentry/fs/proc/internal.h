@@ -98,8 +98,6 @@ int proc_get_task(struct proc_node *node, struct task **ret_task) must_check;
 int proc_get_mm(struct proc_node *node, struct mm **ret_mm) must_check;
 /* proc_get_mm after the check of ptrace_may_access. */
 int proc_get_guarded_mm(struct proc_node *node, struct mm **ret_mm) must_check;
-/* -EACCES unless the caller may read what belongs to the task alone (Linux: ptrace_may_access). */
-int proc_check_access(struct task *task) must_check;
 bool proc_is_alive(struct proc_node *node);
 /* Owner of the files of a process: its effective ids, or root when it is not dumpable. */
 void proc_owner(struct proc_node *node, uint32_t *ret_uid, uint32_t *ret_gid);

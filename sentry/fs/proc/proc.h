@@ -8,6 +8,7 @@
 
 #include "platform/base/compiler.h"
 
+struct task;
 struct file;
 struct process;
 struct super;
@@ -15,3 +16,5 @@ struct super;
 int proc_new(struct super **ret_super) must_check;
 /* The process whose /proc/PID directory this is; borrowed from the file. NULL: another file. */
 struct process *proc_file_process(const struct file *file);
+/* -EACCES unless the caller may read what belongs to the task alone (Linux: ptrace_may_access). */
+int proc_check_access(struct task *task) must_check;

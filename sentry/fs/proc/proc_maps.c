@@ -235,6 +235,7 @@ static void show_flags(struct text *out, const struct copied_area *area)
     text_puts(out, (area->flags & AREA_NORESERVE) != 0 ? "nr " : "");
     text_puts(out, (area->flags & AREA_WIPEONFORK) != 0 ? "wf " : "");
     text_puts(out, (area->flags & AREA_DONTDUMP) != 0 ? "dd " : "");
+    text_puts(out, (area->flags & AREA_SEALED) != 0 ? "sl " : "");
     text_putc(out, '\n');
 }
 
