@@ -100,6 +100,8 @@ int patch_image_memfd(struct patch_image *image, const uint8_t *text, size_t len
 /* The memfd made before, or -1. */
 int patch_image_fd(const struct patch_image *image);
 
+/* Of the text it was built from. */
+size_t patch_image_length(const struct patch_image *image);
 size_t patch_image_site_count(const struct patch_image *image);
 /* index < patch_image_site_count; sites are sorted by offset. */
 const struct patch_site *patch_image_site(const struct patch_image *image, size_t index);

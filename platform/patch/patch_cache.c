@@ -105,6 +105,17 @@ void patch_cache_free(struct patch_cache *cache)
     free(cache);
 }
 
+static struct content content_of(const struct patch_cache *cache, const uint8_t *text,
+                                 size_t length, size_t tail)
+{
+    struct content content;
+    memset(&content, 0, sizeof(content));
+    content.hash = XXH3_128bits_withSecret(text, length, cache->secret, sizeof(cache->secret));
+    content.length = length;
+    content.tail = tail;
+    return content;
+}
+
 static struct patch_image *use_locked(struct patch_cache *cache, struct cache_entry *entry)
     REQUIRES(cache->lock)
 {
@@ -219,14 +230,10 @@ static int build(const struct patch_cache *cache, const uint8_t *text, size_t le
 int patch_cache_get(struct patch_cache *cache, const struct patch_file_key *key,
                     const uint8_t *text, size_t length, size_t tail, struct patch_image **ret_image)
 {
+    const struct content content = content_of(cache, text, length, tail);
     struct patch_image *image = NULL, *mine = NULL;
-    struct content content;
     int error = 0;
 
-    memset(&content, 0, sizeof(content));
-    content.hash = XXH3_128bits_withSecret(text, length, cache->secret, sizeof(cache->secret));
-    content.length = length;
-    content.tail = tail;
     mutex_lock(&cache->lock);
     struct cache_entry *entry = find_content_locked(cache, &content);
     if (!entry) {
@@ -260,26 +267,75 @@ int patch_cache_get(struct patch_cache *cache, const struct patch_file_key *key,
     return error;
 }
 
-void patch_cache_replace(struct patch_cache *cache, const struct patch_image *older,
-                         struct patch_image *newer)
+/* base with one site more and its memfd. */
+static int extend(const struct patch_image *base, const uint8_t *text, size_t length,
+                  uint64_t offset, uint64_t number, struct patch_image **ret_image)
 {
-    struct patch_image *old = NULL;
-    struct cache_entry *entry;
-    mutex_lock(&cache->lock);
-    TAILQ_FOREACH (entry, &cache->entries, link) {
-        if (entry->image == older) {
-            old = entry->image;
-            entry->image = patch_image_ref(newer);
-            break;
-        }
+    struct patch_image *image;
+    int error = patch_image_add(base, text, length, offset, number, &image);
+    if (error) {
+        return error;
     }
-    if (old && entry->bytes == 0) {
+    int fd = patch_image_memfd(image, text, length);
+    if (fd < 0) {
+        patch_image_unref(image);
+        return fd;
+    }
+    *ret_image = image;
+    return 0;
+}
+
+/* False when base no longer stands for the text. */
+static bool replace(struct patch_cache *cache, const struct content *content,
+                    struct patch_image *base, struct patch_image *newer)
+{
+    mutex_lock(&cache->lock);
+    struct cache_entry *entry = find_content_locked(cache, content);
+    bool current = entry && entry->image == base;
+    if (current) {
+        entry->image = patch_image_ref(newer);
+    }
+    if (current && entry->bytes == 0) {
         /* It had no sites, so it had no memfd. The limit may be passed until the next text. */
-        entry->bytes = (entry->content.length + 4095) & ~4095ULL;
+        entry->bytes = (content->length + 4095) & ~4095ULL;
         cache->counts.bytes += entry->bytes;
     }
     mutex_unlock(&cache->lock);
-    patch_image_unref(old);
+    if (current) {
+        patch_image_unref(base); /* the entry's */
+    }
+    return current;
+}
+
+int patch_cache_extend(struct patch_cache *cache, const struct patch_image *image,
+                       const uint8_t *text, size_t length, uint64_t offset, uint64_t number,
+                       struct patch_image **ret_image)
+{
+    const struct content content = content_of(cache, text, length, image->tail);
+    struct patch_image *base = NULL, *newer;
+    mutex_lock(&cache->lock);
+    struct cache_entry *entry = find_content_locked(cache, &content);
+    if (entry) {
+        base = use_locked(cache, entry);
+    }
+    mutex_unlock(&cache->lock);
+    if (!base) {
+        return -ENOENT;
+    }
+    if (patch_image_find(base, offset)) {
+        *ret_image = base; /* another process had it added */
+        return 0;
+    }
+    int error = extend(base, text, length, offset, number, &newer);
+    if (!error && !replace(cache, &content, base, newer)) {
+        patch_image_unref(newer);
+        error = -EAGAIN;
+    }
+    patch_image_unref(base);
+    if (!error) {
+        *ret_image = newer;
+    }
+    return error;
 }
 
 void patch_cache_count(struct patch_cache *cache, struct patch_cache_counts *ret_counts)

@@ -55,10 +55,14 @@ int patch_cache_get(struct patch_cache *cache, const struct patch_file_key *key,
                     struct patch_image **ret_image) must_check;
 
 /*
- * From now on, newer (made by patch_image_add, with its memfd) stands for what older stood for.
- * Nothing happens when older is no longer in the cache.
+ * A reference to an image of the text that image was built from, with one site more, as
+ * patch_image_add does; it has its memfd and stands for that text from now on. The text is compared
+ * with what was looked at then: a caller may have it from anywhere. -ENOENT when it is another
+ * text, or no longer in the cache; -EAGAIN when another thread was faster with another site; else
+ * what patch_image_add and the host say.
  */
-void patch_cache_replace(struct patch_cache *cache, const struct patch_image *older,
-                         struct patch_image *newer);
+int patch_cache_extend(struct patch_cache *cache, const struct patch_image *image,
+                       const uint8_t *text, size_t length, uint64_t offset, uint64_t number,
+                       struct patch_image **ret_image) must_check;
 
 void patch_cache_count(struct patch_cache *cache, struct patch_cache_counts *ret_counts);

@@ -34,6 +34,11 @@ struct patch_image *patch_image_unref(struct patch_image *image)
     return NULL;
 }
 
+size_t patch_image_length(const struct patch_image *image)
+{
+    return image->length;
+}
+
 size_t patch_image_site_count(const struct patch_image *image)
 {
     return image->site_count;

@@ -89,6 +89,11 @@ struct trap_place {
     unsigned int generation;
 };
 
+/* Calls that trap until somebody looks at their text; in vain doubles it, up to the maximum. Odd
+ * numbers, so that sites that take turns all have theirs. */
+#define TRAP_PROMOTE_AFTER 127U
+#define TRAP_PROMOTE_MAX   ((1U << 20) - 1)
+
 struct platform_thread {
     struct address_space *space;
     TAILQ_ENTRY(platform_thread) link; /* under the monitor's lock */
@@ -107,7 +112,9 @@ struct platform_thread {
     struct trap_place places[64];
     struct platform_answers answers; /* as the mailbox has them */
     uint32_t traps;                  /* calls that came by signal */
-    bool promote;                    /* they are so many that their text is to be looked at */
+    uint32_t promoted;               /* traps when a text was looked at, and how many later again */
+    uint32_t promote_after;
+    bool promote; /* they are so many that their text is to be looked at */
     struct stub_thread_time time;
     struct placement_pair pair;
     struct trap_pace pace;
@@ -194,8 +201,9 @@ unsigned int trap_text_generation(struct address_space *space);
 bool trap_text_is_off(struct address_space *space);
 /* trap_text_locate with a memory: for every call. */
 guest_addr trap_text_locate_call(struct platform_thread *thread, guest_addr rip);
-/* Calls at rip have trapped often: rewrites that text if it can be. */
-void trap_text_promote(struct address_space *space, guest_addr rip);
+/* trap_promote.c. Calls of this number at rip have trapped often: rewrites the text, or the site if
+ * the text has been rewritten without it. Negative errno when that cannot be. */
+int trap_text_promote(struct address_space *space, guest_addr rip, uint64_t number) must_check;
 
 /*
  * trap_stop.c: instructions that a thread may be at are changed only while no thread of the space

@@ -10,8 +10,6 @@
 #include "platform/host/process.h"
 #include "platform/trap/trap_internal.h"
 
-/* Looking at a text costs as much as some thousand trapped calls, once for a sandbox. */
-#define PROMOTE_AFTER 128
 #define HOST_USER_END 0x7ffffffff000ULL
 
 static uint64_t clean_eflags(uint64_t eflags)
@@ -151,7 +149,7 @@ static void read_syscall(struct platform_thread *thread, struct arch_regs *regs)
         regs->rax = UINT64_MAX;
     } else {
         thread->traps++;
-        thread->promote = thread->traps % PROMOTE_AFTER == 0;
+        thread->promote = thread->traps - thread->promoted >= thread->promote_after;
     }
     regs->orig_rax = regs->rax;
     trap_copy_begin(thread, regs->rax);
@@ -298,8 +296,11 @@ int trap_thread_run(struct platform_thread *thread, struct arch_regs *regs,
         rc = run_guest(thread, regs, ret_event);
     } while (rc == 0 && is_inner_step(thread, ret_event));
     if (thread->promote) {
+        bool done = trap_text_promote(thread->space, regs->rip, regs->orig_rax) == 0;
         thread->promote = false;
-        trap_text_promote(thread->space, regs->rip);
+        thread->promoted = thread->traps;
+        thread->promote_after = done ? TRAP_PROMOTE_AFTER : 2 * thread->promote_after + 1;
+        thread->promote_after = min_of(thread->promote_after, TRAP_PROMOTE_MAX);
     }
     return rc;
 }

@@ -7,8 +7,8 @@
  * original bytes back first.
  *
  * Looking at a text costs milliseconds the first time, so a mapping starts as a *candidate*, whose
- * calls trap; when it has trapped often, its image is built and mapped in its place. A text whose
- * image is in the cache is mapped that way at once.
+ * calls trap, until trap_promote.c maps its image in its place. A text whose image is in the cache
+ * is mapped that way at once.
  *
  * space->change serialises all changes of a space's mappings and may be held across requests to the
  * stub; the table's own lock is for short lookups and changes.
@@ -19,39 +19,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "platform/base/refcount.h"
-#include "platform/patch/patch_cache.h"
-#include "platform/patch/patch_elf.h"
-#include "platform/trap/trap_internal.h"
+#include "platform/trap/trap_text.h"
 
-#define TEXT_MAX     (8UL << 20) /* longer texts are left as they are */
-#define HEADER_MAX   4096
-#define SETTLED_S    2 /* younger ones too */
 #define CACHE_IMAGES 128
 #define CACHE_BYTES  (64UL << 20)
-
-/* Where a candidate's text comes from. */
-struct text_file {
-    struct refcount ref;
-    int fd; /* own */
-    struct patch_file_key key;
-};
-
-/* A mapping of text: [start, end) shows the image, or the file, from byte offset of it on. */
-struct text_range {
-    guest_addr start, end;
-    uint64_t offset;
-    int prot;
-    struct patch_image *image; /* reference; NULL: a candidate */
-    struct text_file *file;    /* reference; NULL: patched */
-    /* The image is mapped, but its private pages have the original bytes. */
-    bool restored;
-};
 
 struct trap_text {
     struct mutex lock;
@@ -97,7 +70,7 @@ static void range_ref(const struct text_range *range)
     }
 }
 
-static void range_unref(const struct text_range *range)
+void trap_range_unref(const struct text_range *range)
 {
     patch_image_unref(range->image);
     file_unref(range->file);
@@ -148,7 +121,7 @@ void trap_text_free(struct address_space *space)
         return;
     }
     for (size_t i = 0; i < text->count; i++) {
-        range_unref(&text->ranges[i]);
+        trap_range_unref(&text->ranges[i]);
     }
     free(text->ranges);
     mutex_fini(&text->lock);
@@ -216,7 +189,7 @@ static void forget_locked(struct trap_text *text, guest_addr start, guest_addr e
             range->restored = true;
             i++;
         } else {
-            range_unref(range);
+            trap_range_unref(range);
             text->count--;
             memmove(range, range + 1, (text->count - i) * sizeof *range);
         }
@@ -224,7 +197,7 @@ static void forget_locked(struct trap_text *text, guest_addr start, guest_addr e
     update_bounds(text);
 }
 
-static int forget(struct address_space *space, guest_addr start, guest_addr end, bool mark)
+int trap_text_forget(struct address_space *space, guest_addr start, guest_addr end, bool mark)
 {
     struct trap_text *text = space->text;
     mutex_lock(&text->lock);
@@ -236,79 +209,8 @@ static int forget(struct address_space *space, guest_addr start, guest_addr end,
     return rc;
 }
 
-/* Reads the text of a mapping, as far as the file goes. *ret_text is the caller's. */
-static int read_text(int fd, uint64_t offset, uint64_t length, uint8_t **ret_text,
-                     size_t *ret_length)
-{
-    uint8_t *text = malloc(length);
-    size_t done = 0;
-    if (text == NULL) {
-        return -ENOMEM;
-    }
-    while (done < length) {
-        const struct iovec rest = {text + done, length - done};
-        ssize_t count = preadv2(fd, &rest, 1, (off_t)(offset + done), 0);
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
-            break;
-        }
-        done += (size_t)count;
-    }
-    *ret_text = text;
-    *ret_length = done;
-    return 0;
-}
-
-/* False when the file is not one to be rewritten. */
-static bool make_key(int fd, uint64_t offset, uint64_t length, struct patch_file_key *ret_key,
-                     bool *ret_settled)
-{
-    struct stat status;
-    struct timespec now;
-    if (length > TEXT_MAX || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        return false;
-    }
-    memset(ret_key, 0, sizeof *ret_key);
-    *ret_key = (struct patch_file_key){
-        .device = status.st_dev,
-        .inode = status.st_ino,
-        .size = (uint64_t)status.st_size,
-        .mtime_ns = (uint64_t)status.st_mtim.tv_sec * 1000000000 + (uint64_t)status.st_mtim.tv_nsec,
-        .ctime_ns = (uint64_t)status.st_ctim.tv_sec * 1000000000 + (uint64_t)status.st_ctim.tv_nsec,
-        .offset = offset,
-        .length = length,
-    };
-    /* A file that is being written may change again without its times showing it. */
-    clock_gettime(CLOCK_REALTIME, &now);
-    *ret_settled = status.st_ctim.tv_sec + SETTLED_S <= now.tv_sec;
-    return true;
-}
-
-static int build_image(struct platform *platform, const struct text_file *file,
-                       struct patch_image **ret_image)
-{
-    const struct patch_file_key *key = &file->key;
-    uint8_t header[HEADER_MAX];
-    uint8_t *text;
-    size_t size;
-    int rc = read_text(file->fd, key->offset, key->length, &text, &size);
-    if (rc != 0) {
-        return rc;
-    }
-    const struct iovec start = {header, sizeof header};
-    ssize_t header_size = preadv2(file->fd, &start, 1, 0, 0);
-    size_t tail = header_size > 0 && size == key->length
-                      ? patch_elf_tail(header, (size_t)header_size, key->offset, key->length)
-                      : 0;
-    rc = patch_cache_get(platform->texts, key, text, size, tail, ret_image);
-    free(text);
-    return rc;
-}
-
 /* The references of the range go to the table. */
-static int add_range(struct address_space *space, const struct text_range *range)
+int trap_text_add_range(struct address_space *space, const struct text_range *range)
 {
     struct trap_text *text = space->text;
     mutex_lock(&text->lock);
@@ -344,9 +246,10 @@ static int new_candidate(int fd, const struct patch_file_key *key, struct text_f
 }
 
 /* The range that holds addr or, failing that, the next one before end; a reference to its image. */
-static bool next_range(struct trap_text *text, guest_addr addr, guest_addr end,
-                       struct text_range *ret_range)
+bool trap_text_next_range(struct address_space *space, guest_addr addr, guest_addr end,
+                          struct text_range *ret_range)
 {
+    struct trap_text *text = space->text;
     bool found = false;
     mutex_lock(&text->lock);
     for (size_t i = 0; i < text->count && !found; i++) {
@@ -419,7 +322,8 @@ static int withdraw(struct address_space *space, guest_addr addr, uint64_t lengt
     if (!may_hit(text, addr, end)) {
         return 0;
     }
-    for (guest_addr at = addr; rc == 0 && at < end && next_range(text, at, end, &range);) {
+    for (guest_addr at = addr;
+         rc == 0 && at < end && trap_text_next_range(space, at, end, &range);) {
         guest_addr start = max_of(range.start, addr);
         guest_addr stop = min_of(range.end, end);
         at = range.end;
@@ -431,14 +335,14 @@ static int withdraw(struct address_space *space, guest_addr addr, uint64_t lengt
         if (divided) {
             rc = restore_range(space, &range, range.start, range.end);
             if (rc == 0) {
-                rc = forget(space, range.start, range.end, true);
+                rc = trap_text_forget(space, range.start, range.end, true);
             }
         } else if (restore && is_rewritten(&range)) {
             rc = restore_range(space, &range, start, stop);
         }
-        range_unref(&range);
+        trap_range_unref(&range);
     }
-    rc = rc != 0 ? rc : forget(space, addr, end, restore);
+    rc = rc != 0 ? rc : trap_text_forget(space, addr, end, restore);
     if (stopped) {
         trap_stop_end(space);
     }
@@ -480,13 +384,13 @@ static int map_range(struct address_space *space, struct text_range *range, int 
         rc = stub_map(space->stub, range->start, length, prot, flags, fd, offset);
     }
     if (rc == 0 && (range->image != NULL || range->file != NULL)) {
-        rc = add_range(space, range);
+        rc = trap_text_add_range(space, range);
     } else {
-        range_unref(range);
+        trap_range_unref(range);
         return rc;
     }
     if (rc != 0) {
-        range_unref(range);
+        trap_range_unref(range);
     }
     return rc;
 }
@@ -499,7 +403,7 @@ int trap_text_map(struct address_space *space, guest_addr addr, uint64_t length,
     struct text_range range = {.start = addr, .end = addr + length, .prot = prot};
     bool is_text = fd >= 0 && (prot & PROT_EXEC) != 0 && (prot & PROT_WRITE) == 0 &&
                    (flags & MAP_PRIVATE) != 0 && (flags & MAP_ANONYMOUS) == 0 && !space->text->off;
-    if (is_text && make_key(fd, offset, length, &key, &settled)) {
+    if (is_text && trap_text_key(fd, offset, length, &key, &settled)) {
         if (!settled || patch_cache_find(space->platform->texts, &key, &range.image) != 0) {
             range.image = NULL;
             /* Without memory it goes on trapping. */
@@ -539,22 +443,23 @@ int trap_text_drop(struct address_space *space, guest_addr addr, uint64_t length
     if (!may_hit(space->text, addr, end)) {
         return stub_advise(space->stub, addr, length, MADV_DONTNEED);
     }
-    for (guest_addr at = addr; !stopped && at < end && next_range(space->text, at, end, &range);) {
+    for (guest_addr at = addr;
+         !stopped && at < end && trap_text_next_range(space, at, end, &range);) {
         stopped = range.restored;
         at = range.end;
-        range_unref(&range);
+        trap_range_unref(&range);
     }
     if (stopped) {
         trap_stop_begin(space);
     }
     int rc = stub_advise(space->stub, addr, length, MADV_DONTNEED);
     for (guest_addr at = addr;
-         stopped && rc == 0 && at < end && next_range(space->text, at, end, &range);) {
+         stopped && rc == 0 && at < end && trap_text_next_range(space, at, end, &range);) {
         if (range.restored) {
             rc = restore_range(space, &range, max_of(range.start, addr), min_of(range.end, end));
         }
         at = range.end;
-        range_unref(&range);
+        trap_range_unref(&range);
     }
     if (stopped) {
         trap_stop_end(space);
@@ -591,14 +496,14 @@ void trap_text_show(struct address_space *space, guest_addr addr, void *buffer, 
     if (!may_hit(text, addr, end)) {
         return;
     }
-    for (guest_addr at = addr; at < end && next_range(text, at, end, &range);) {
+    for (guest_addr at = addr; at < end && trap_text_next_range(space, at, end, &range);) {
         guest_addr start = max_of(range.start, at);
         guest_addr stop = min_of(range.end, end);
         if (is_rewritten(&range)) {
             patch_image_restore(range.image, range.offset + (start - range.start),
                                 (char *)buffer + (start - addr), (size_t)(stop - start));
         }
-        range_unref(&range);
+        trap_range_unref(&range);
         at = stop;
     }
 }
@@ -608,12 +513,12 @@ guest_addr trap_text_locate(struct address_space *space, guest_addr rip)
     struct text_range range;
     uint64_t offset;
     guest_addr shown = rip;
-    if (may_hit(space->text, rip, rip + 1) && next_range(space->text, rip, rip + 1, &range)) {
+    if (may_hit(space->text, rip, rip + 1) && trap_text_next_range(space, rip, rip + 1, &range)) {
         if (is_rewritten(&range) &&
             patch_image_locate(range.image, range.offset + (rip - range.start), &offset)) {
             shown = range.start + (offset - range.offset);
         }
-        range_unref(&range);
+        trap_range_unref(&range);
     }
     return shown;
 }
@@ -623,12 +528,12 @@ guest_addr trap_text_enter(struct address_space *space, guest_addr rip)
     struct text_range range;
     uint64_t offset;
     guest_addr real = rip;
-    if (may_hit(space->text, rip, rip + 1) && next_range(space->text, rip, rip + 1, &range)) {
+    if (may_hit(space->text, rip, rip + 1) && trap_text_next_range(space, rip, rip + 1, &range)) {
         if (is_rewritten(&range) &&
             patch_image_enter(range.image, range.offset + (rip - range.start), &offset)) {
             real = range.start + (offset - range.offset);
         }
-        range_unref(&range);
+        trap_range_unref(&range);
     }
     return real;
 }
@@ -652,42 +557,4 @@ guest_addr trap_text_locate_call(struct platform_thread *thread, guest_addr rip)
             .raw = rip, .shown = trap_text_locate(thread->space, rip), .generation = generation};
     }
     return place->shown;
-}
-
-void trap_text_promote(struct address_space *space, guest_addr rip)
-{
-    struct text_range range;
-    struct patch_image *image = NULL;
-    if (!may_hit(space->text, rip, rip + 1)) {
-        return;
-    }
-    mutex_lock(&space->change);
-    if (next_range(space->text, rip, rip + 1, &range)) {
-        /* A part of a mapping would have to know what the rest is needed for: it goes on trapping.
-         */
-        bool whole = range.file != NULL && range.end - range.start == range.file->key.length;
-        struct patch_file_key key;
-        bool settled = false;
-        whole = whole && make_key(range.file->fd, range.file->key.offset, range.file->key.length,
-                                  &key, &settled);
-        bool same = whole && memcmp(&key, &range.file->key, sizeof key) == 0;
-        int rc = same && settled ? build_image(space->platform, range.file, &image) : -EINVAL;
-        if (rc == 0 && patch_image_fd(image) >= 0) {
-            trap_stop_begin(space);
-            rc = stub_map(space->stub, range.start, range.end - range.start, range.prot,
-                          MAP_PRIVATE, patch_image_fd(image), 0);
-            const struct text_range patched = {
-                .start = range.start, .end = range.end, .prot = range.prot, .image = image};
-            if (rc == 0 && forget(space, range.start, range.end, false) == 0 &&
-                add_range(space, &patched) == 0) {
-                image = NULL;
-            }
-            trap_stop_end(space);
-        } else if (rc == 0) {
-            ignore_result(forget(space, range.start, range.end, false)); /* nothing to rewrite */
-        }
-        patch_image_unref(image);
-        range_unref(&range);
-    }
-    mutex_unlock(&space->change);
 }

@@ -23,6 +23,7 @@ static struct platform_thread *alloc_thread(struct address_space *space)
         thread->space = space;
         atomic_init(&thread->state, 0);
         atomic_init(&thread->dead, false);
+        thread->promote_after = TRAP_PROMOTE_AFTER;
         trap_pace_init(&thread->pace);
     }
     return thread;

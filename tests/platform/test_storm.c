@@ -33,8 +33,8 @@
 
 /*
  * rbx: where to store; rbp: the number of the third call. Sites: padding nearby; none nearby; the
- * number in a register; a number that no table knows. The rest is text around them: functions with
- * padding behind them, where patches find room.
+ * number in a register, which nothing shows before it is executed; rt_sigreturn, which is left
+ * alone. The rest is text around them: functions with padding behind them, where patches find room.
  */
 __asm__(".pushsection .rodata\n.balign 64\n"
         ".macro storm_store at, vector\n"
@@ -59,7 +59,7 @@ __asm__(".pushsection .rodata\n.balign 64\n"
         "storm_first:\n"
         "storm_store 0x00, %ymm7\n call storm_call_2\n storm_store 0x40, %ymm8\n"
         "call storm_call_3\n"
-        "mov $0x777, %eax\n syscall\n"
+        "mov $15, %eax\n syscall\n"
         "storm_fourth:\n"
         "storm_store 0x80, %ymm9\n"
         "mov $39, %eax\n syscall\n"
@@ -74,7 +74,7 @@ __asm__(".pushsection .rodata\n.balign 64\n"
         "storm_call_3:\n"
         "mov %ebp, %eax\n syscall\n"
         "storm_third:\n"
-        "mov %eax, 8(%rsp)\n ret\n"
+        "mov %rax, 8(%rsp)\n ret\n"
         "storm_filler\n storm_filler\n ret\n storm_padding\n"
         "storm_end:\n"
         ".popsection\n");
@@ -101,7 +101,7 @@ struct storm {
 
 static const unsigned char *const storm_after[] = {storm_first, storm_second, storm_third,
                                                    storm_fourth};
-static const uint64_t storm_number[] = {300, 301, 302, 0x777};
+static const uint64_t storm_number[] = {300, 301, 302, 15};
 
 static uint64_t next_random(struct storm *storm)
 {

@@ -42,7 +42,10 @@ static int use(const struct patch_file *file, uint64_t added)
         error = patch_cache_get(cache, &key, file->text, file->length, tail, &kept);
     }
     if (!error) {
-        patch_cache_replace(cache, kept, more);
+        struct patch_image *extended = NULL;
+        error = patch_cache_extend(cache, kept, file->text, file->length, added, 400, &extended);
+        error = error == -ENOENT ? 0 : error; /* the cache had no memory to keep it */
+        patch_image_unref(extended);
         patch_image_unref(kept);
         /* A key that was not remembered is no error. */
         if (patch_cache_find(cache, &key, &kept) != 0) {

@@ -130,7 +130,7 @@ static void test_limits(void **state)
     patch_cache_free(NULL);
 }
 
-static void test_replace(void **state)
+static void test_extend(void **state)
 {
     (void)state;
     struct patch_cache *cache = make_cache(8, 1 << 20);
@@ -140,13 +140,22 @@ static void test_replace(void **state)
     make_text(text, sizeof(text), 0x53, true);
     memcpy(text + 600, "\xb8\x10\x00\x00\x00\x90\x0f\x05\x48\x31\xc0\x53", 12);
     assert_int_equal(patch_cache_get(cache, &key, text, sizeof(text), 64, &older), 0);
-    assert_int_equal(patch_image_add(older, text, sizeof(text), 606, 16, &newer), 0);
-    assert_true(patch_image_memfd(newer, text, sizeof(text)) >= 0);
-    patch_cache_replace(cache, older, newer);
-    patch_cache_replace(cache, older, older);
+    assert_int_equal(patch_cache_extend(cache, older, text, sizeof(text), 606, 16, &newer), 0);
+    assert_int_equal(patch_image_site_count(newer), patch_image_site_count(older) + 1);
+    assert_true(patch_image_fd(newer) >= 0);
     assert_int_equal(patch_cache_find(cache, &key, &found), 0);
     assert_ptr_equal(found, newer);
     patch_image_unref(found);
+    /* The site is there already, whatever image the caller knows. */
+    assert_int_equal(patch_cache_extend(cache, older, text, sizeof(text), 606, 16, &found), 0);
+    assert_ptr_equal(found, newer);
+    patch_image_unref(found);
+    assert_int_equal(patch_cache_extend(cache, older, text, sizeof(text), 605, 16, &found),
+                     -EINVAL);
+    /* Another text. */
+    text[2000] ^= 1;
+    assert_int_equal(patch_cache_extend(cache, older, text, sizeof(text), 606, 16, &found),
+                     -ENOENT);
     patch_image_unref(older);
     patch_image_unref(newer);
     patch_cache_free(cache);
@@ -281,9 +290,9 @@ static void test_elf_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_found),   cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_replace), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_elf),     cmocka_unit_test(test_elf_files),
+        cmocka_unit_test(test_found),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_extend), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_elf),    cmocka_unit_test(test_elf_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
