@@ -27,31 +27,43 @@ void host_notify_wake_here(int listener)
         ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP));
 }
 
-int host_notify_receive(int listener, int timeout_ms, struct host_notification *ret_notification)
+/* Waits until a call is there. The host tells of the last thread's end only this way. */
+static int wait_ready(int listener, int timeout_ms)
 {
-    struct seccomp_notif call;
     for (;;) {
         struct pollfd entry = {.fd = listener, .events = POLLIN};
         int count = poll(&entry, 1, timeout_ms);
+        if (count > 0) {
+            return (entry.revents & POLLIN) != 0 ? 0 : -EPIPE;
+        }
         if (count == 0) {
             return -ETIMEDOUT;
         }
-        if (count < 0 && errno != EINTR) {
+        if (errno != EINTR) {
             return -errno;
         }
-        if (count < 0) {
-            continue;
-        }
-        if ((entry.revents & POLLIN) == 0) {
-            return -EPIPE;
+    }
+}
+
+int host_notify_receive(int listener, int timeout_ms, struct host_notification *ret_notification)
+{
+    struct seccomp_notif call;
+    int rc;
+    for (;;) {
+        rc = timeout_ms >= 0 ? wait_ready(listener, timeout_ms) : 0;
+        if (rc != 0) {
+            return rc;
         }
         memset(&call, 0, sizeof call);
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) == 0) {
             break;
         }
-        /* ENOENT: a signal took the call back, or its thread has ended. */
         if (errno != EINTR && errno != ENOENT) {
             return -errno;
+        }
+        /* ENOENT: a signal took the call back, or nobody is left. */
+        if (errno == ENOENT && wait_ready(listener, 0) == -EPIPE) {
+            return -EPIPE;
         }
     }
     *ret_notification = (struct host_notification){

@@ -30,7 +30,8 @@ struct host_notification {
 bool host_notify_is_listener(int fd);
 /* Who is woken runs on the waker's CPU, where the kernel can do that (6.6). */
 void host_notify_wake_here(int listener);
-/* Waits for the next call. -ETIMEDOUT; -EPIPE when no thread is left that the listener is for. */
+/* Waits for the next call; timeout_ms -1: without a limit, which costs less. -ETIMEDOUT; -EPIPE
+ * when no thread is left that the listener is for (needs Linux 6.11 without a limit). */
 int host_notify_receive(int listener, int timeout_ms,
                         struct host_notification *ret_notification) must_check;
 /* The call returns value. -ENOENT when the thread waits no more: it is gone, or a signal came. */

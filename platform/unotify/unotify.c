@@ -21,17 +21,21 @@ static int unotify_init(const struct platform_config *config, struct platform **
     if (platform == NULL) {
         return -ENOMEM;
     }
-    platform->silence_limit_ns =
+    const uint64_t silence_limit_ns =
         config->silence_limit_ms != 0 ? config->silence_limit_ms * 1000000ULL : SILENCE_LIMIT_NS;
     int image = config->stub_image_fd >= 0 ? config->stub_image_fd : stub_image_create();
     int rc = image < 0 ? image : placement_new(&platform->placement);
     if (rc == 0) {
         rc = stub_start_template(image, SECCOMP_RET_USER_NOTIF, &platform->template_stub);
     }
+    if (rc == 0) {
+        rc = unotify_watch_new(silence_limit_ns, &platform->watch);
+    }
     if (image >= 0 && config->stub_image_fd < 0) {
         close(image);
     }
     if (rc != 0) {
+        stub_free(platform->template_stub);
         placement_free(platform->placement);
         free(platform);
         return rc;
@@ -45,6 +49,7 @@ static void unotify_fini(struct platform *platform)
     if (platform == NULL) {
         return;
     }
+    unotify_watch_free(platform->watch);
     stub_free(platform->template_stub);
     placement_free(platform->placement);
     free(platform);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "platform/base/compiler.h"
+#include "platform/base/queue.h"
 #include "platform/host/notify.h"
 #include "platform/placement.h"
 #include "platform/platform.h"
@@ -17,8 +18,7 @@
 struct platform {
     struct stub *template_stub;
     struct placement *placement;
-    /* How long an interrupted guest thread may stay silent before it is taken for hostile. */
-    uint64_t silence_limit_ns;
+    struct unotify_watch *watch;
 };
 
 struct address_space {
@@ -60,6 +60,10 @@ struct platform_thread {
     bool xstate_pending;    /* the area holds a state that the next resume loads */
     struct stub_thread_time time;
     struct placement_pair pair;
+    /* Under the watch's lock. */
+    TAILQ_ENTRY(platform_thread) link;
+    uint64_t deadline_ns;
+    bool watched;
 };
 
 /* unotify_thread.c */
@@ -78,7 +82,7 @@ int unotify_thread_set_affinity(struct platform_thread *thread, const void *mask
 
 /* unotify_wait.c: what arrives at the listener. */
 /* Waits until the thread is parked, in a call or in a post: 0, or PLATFORM_DEAD. A thread that
- * stays silent for limit_ns (0: for ever, unless interrupted) is hostile and its process killed. */
+ * stays silent for limit_ns (0: for ever) is hostile and its process killed. */
 int unotify_await(struct platform_thread *thread, uint64_t limit_ns) must_check;
 /* Gives the turn to a thread parked in a post, whose mailbox is filled in. */
 int unotify_give_turn(struct platform_thread *thread) must_check;
@@ -98,6 +102,14 @@ int unotify_thread_run(struct platform_thread *thread, struct arch_regs *regs,
 int unotify_thread_complete(struct platform_thread *thread, struct arch_regs *regs) must_check;
 /* The registers in the mailbox. */
 void unotify_read_registers(struct platform_thread *thread, struct arch_regs *ret_regs);
+
+/* unotify_watch.c: kills processes whose threads stay silent for limit_ns after an interrupt. */
+int unotify_watch_new(uint64_t limit_ns, struct unotify_watch **ret_watch) must_check;
+void unotify_watch_free(struct unotify_watch *watch);
+/* The thread was interrupted in guest mode. Any thread. */
+void unotify_watch_begin(struct unotify_watch *watch, struct platform_thread *thread);
+/* It has left guest mode. */
+void unotify_watch_end(struct unotify_watch *watch, struct platform_thread *thread);
 
 /* unotify_probe.c */
 int unotify_probe(char *reason, size_t reason_size) must_check;

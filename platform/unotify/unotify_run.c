@@ -255,6 +255,7 @@ int unotify_thread_run(struct platform_thread *thread, struct arch_regs *regs,
     }
     if ((atomic_fetch_or(&thread->state, THREAD_IN_GUEST) & THREAD_INTERRUPT) != 0) {
         atomic_fetch_and(&thread->state, ~(THREAD_INTERRUPT | THREAD_IN_GUEST));
+        unotify_watch_end(thread->space->platform->watch, thread);
         ret_event->kind = PLATFORM_EVENT_INTERRUPTED;
         return 0;
     }
@@ -264,7 +265,9 @@ int unotify_thread_run(struct platform_thread *thread, struct arch_regs *regs,
     rc = rc != 0 ? rc : unotify_await(thread, 0);
     stub_time_add(thread->space->stub, &thread->time, __builtin_ia32_rdtsc() - start);
     placement_leave(placement, &thread->pair);
-    atomic_fetch_and(&thread->state, ~THREAD_IN_GUEST);
+    if ((atomic_fetch_and(&thread->state, ~THREAD_IN_GUEST) & THREAD_INTERRUPT) != 0) {
+        unotify_watch_end(thread->space->platform->watch, thread);
+    }
     if (rc != 0) {
         return rc;
     }

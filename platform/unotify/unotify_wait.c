@@ -16,7 +16,6 @@
 #include "platform/unotify/unotify_internal.h"
 
 #define COMMAND_LIMIT_NS 20000000000ULL
-#define LOOK_INTERVAL_NS 1000000000ULL
 #define LOST_WAIT_MS     50
 #define ROUNDS           10000 /* notifications in a row that mean nothing */
 #define AFTER_WAIT       (STUB_AT_GUEST_WAIT + 2)
@@ -40,32 +39,12 @@ static int hostile(struct platform_thread *thread)
     return PLATFORM_DEAD;
 }
 
-/* The next notification: 0, -EPIPE when the thread has ended, -ETIMEDOUT when it was silent for
- * too long. */
+/* The next notification: 0, -EPIPE when the thread has ended, -ETIMEDOUT. */
 static int receive(struct platform_thread *thread, uint64_t limit_ns,
                    struct host_notification *ret_notification)
 {
-    const uint64_t silence = thread->space->platform->silence_limit_ns;
-    const uint64_t look = min_of(LOOK_INTERVAL_NS, limit_ns != 0 ? limit_ns : silence);
-    uint64_t deadline = 0;
-    for (;;) {
-        int rc = host_notify_receive(thread->listener, (int)(look / 1000000), ret_notification);
-        if (rc != -ETIMEDOUT) {
-            return rc;
-        }
-        uint64_t limit = limit_ns;
-        /* An interrupted thread answers soon, or is hostile. */
-        if (limit == 0 && (atomic_load(&thread->state) & THREAD_INTERRUPT) != 0) {
-            limit = silence;
-        }
-        uint64_t now = host_monotonic_ns();
-        if (limit != 0 && deadline == 0) {
-            deadline = now + limit - min_of(limit, look);
-        }
-        if (limit != 0 && now >= deadline) {
-            return -ETIMEDOUT;
-        }
-    }
+    int limit_ms = limit_ns == 0 ? -1 : (int)(limit_ns / 1000000);
+    return host_notify_receive(thread->listener, limit_ms, ret_notification);
 }
 
 static bool is_same_call(const struct host_notification *a, const struct host_notification *b)
@@ -209,5 +188,6 @@ void unotify_thread_interrupt(struct platform_thread *thread)
     /* Outside guest mode the flag is enough: the next run sees it before it starts. */
     if ((old & (THREAD_IN_GUEST | THREAD_INTERRUPT)) == THREAD_IN_GUEST) {
         ignore_result(host_tgkill(thread->space->stub->pid, thread->tid, THREAD_INTERRUPT_SIGNAL));
+        unotify_watch_begin(thread->space->platform->watch, thread);
     }
 }
