@@ -174,9 +174,18 @@ long sys_msync(struct task *task, const struct syscall_args *args)
     return mm_sync(task->mm, args->arg[0], args->arg[1], arg_int(args, 2));
 }
 
+static long lock_range(struct task *task, const struct syscall_args *args, bool populate)
+{
+    int result = mm_lock_range(task->mm, args->arg[0], args->arg[1], true);
+    if (result == 0 && populate) {
+        mm_populate(task->mm, args->arg[0], args->arg[1]);
+    }
+    return result;
+}
+
 long sys_mlock(struct task *task, const struct syscall_args *args)
 {
-    return mm_lock_range(task->mm, args->arg[0], args->arg[1], true);
+    return lock_range(task, args, true);
 }
 
 long sys_mlock2(struct task *task, const struct syscall_args *args)
@@ -184,7 +193,7 @@ long sys_mlock2(struct task *task, const struct syscall_args *args)
     if (args->arg[2] & ~1ULL) {
         return -EINVAL;
     }
-    return mm_lock_range(task->mm, args->arg[0], args->arg[1], true);
+    return lock_range(task, args, (args->arg[2] & 1 /* MLOCK_ONFAULT */) == 0);
 }
 
 long sys_munlock(struct task *task, const struct syscall_args *args)
@@ -198,7 +207,11 @@ long sys_mlockall(struct task *task, const struct syscall_args *args)
     if (flags == 0 || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT) {
         return -EINVAL;
     }
-    return mm_lock_all(task->mm, flags, true);
+    int result = mm_lock_all(task->mm, flags, true);
+    if (result == 0 && (flags & (MCL_CURRENT | MCL_ONFAULT)) == MCL_CURRENT) {
+        mm_populate(task->mm, PAGE_SIZE, PLATFORM_GUEST_MAX - PAGE_SIZE);
+    }
+    return result;
 }
 
 long sys_munlockall(struct task *task, const struct syscall_args *args)

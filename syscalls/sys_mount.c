@@ -230,3 +230,32 @@ long sys_umount2(struct task *task, const struct syscall_args *args)
                                : (flags & UMOUNT_EXPIRE) != 0 ? MOUNT_REMOVE_EXPIRE
                                                               : MOUNT_REMOVE_IDLE);
 }
+
+long sys_sysfs(struct task *task, const struct syscall_args *args)
+{
+    enum { INDEX_OF_NAME = 1, NAME_OF_INDEX, COUNT };
+    char name[PATH_MAX_LENGTH];
+    size_t count = 0;
+    (void)task;
+    while (filesystem_at(count)) {
+        count++;
+    }
+    if (arg_int(args, 0) == COUNT) {
+        return (long)count;
+    }
+    if (arg_int(args, 0) == NAME_OF_INDEX) {
+        const struct filesystem_type *type = filesystem_at(arg_uint(args, 1));
+        return type ? mm_copy_out(current.mm, arg_u64(args, 2), type->name, strlen(type->name) + 1)
+                    : -EINVAL;
+    }
+    if (arg_int(args, 0) != INDEX_OF_NAME) {
+        return -EINVAL;
+    }
+    int error = copy_in_path(arg_u64(args, 1), name);
+    for (size_t i = 0; i < count && error == 0; i++) {
+        if (strcmp(filesystem_at(i)->name, name) == 0) {
+            return (long)i;
+        }
+    }
+    return error < 0 && error != -ENAMETOOLONG ? error : -EINVAL;
+}

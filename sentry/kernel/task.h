@@ -174,6 +174,7 @@ struct task {
     uint8_t affinity[128]; /* (K) CPU mask as set */
     _Atomic uint32_t sched_policy, sched_priority;
     _Atomic uint64_t timer_slack_ns;
+    unsigned memory_policy; /* MPOL_* */
     uint64_t default_slack_ns; /* the creator's, for PR_SET_TIMERSLACK 0 */
     uint64_t sched_runtime, sched_deadline, sched_period; /* SCHED_DEADLINE: as told */
     atomic_int ioprio;

@@ -178,6 +178,7 @@ static int copy_state(struct task *parent, struct task *child, const struct clon
     copy_scheduling(parent, child);
     child->timer_slack_ns = child->default_slack_ns = parent->timer_slack_ns;
     child->ioprio = parent->ioprio;
+    child->memory_policy = parent->memory_policy;
     child->forked = true;
     if (!(request->flags & CLONE_VM) || (request->flags & CLONE_VFORK)) {
         child->altstack_addr = parent->altstack_addr;

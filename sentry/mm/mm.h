@@ -39,8 +39,9 @@ enum area_flags {
     AREA_HEAP = 256,
     AREA_VDSO = 512,
     AREA_VVAR = 1024,
-    AREA_SHM = 2048,    /* attached System V segment */
-    AREA_SEALED = 4096, /* mseal: neither unmapped, moved, replaced nor protected anew */
+    AREA_SHM = 2048,       /* attached System V segment */
+    AREA_POLICY = 7 << 16, /* MPOL_* of mbind(2), shifted; 0: none */
+    AREA_SEALED = 4096,    /* mseal: neither unmapped, moved, replaced nor protected anew */
 };
 
 struct area {
@@ -130,6 +131,12 @@ int mm_advise(struct mm *mm, uint64_t addr, uint64_t length, int advice) must_ch
 int mm_sync(struct mm *mm, uint64_t addr, uint64_t length, int flags) must_check;
 int mm_lock_range(struct mm *mm, uint64_t addr, uint64_t length, bool lock) must_check;
 int mm_lock_all(struct mm *mm, int flags, bool lock) must_check;
+/* Makes the pages of a range resident, as far as they can be (Linux: mm_populate). */
+void mm_populate(struct mm *mm, uint64_t addr, uint64_t length);
+/* The memory policy of a range; mode 0 takes it away. -EFAULT: not all of it is mapped. */
+int mm_set_policy(struct mm *mm, uint64_t addr, uint64_t length, unsigned mode) must_check;
+/* -EFAULT: nothing is mapped at addr. */
+int mm_get_policy(struct mm *mm, uint64_t addr, unsigned *ret_mode) must_check;
 int mm_mincore(struct mm *mm, uint64_t addr, uint64_t length, unsigned char *ret_vec) must_check;
 /* RLIMIT_STACK changed: the main stack, which is mapped as a whole, gets that size. Pages above sp
  * stay. */

@@ -2,9 +2,11 @@
  * mm_change.c: mprotect, madvise, msync, mlock, mincore: changes to what is mapped already.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sentry/core/cred.h"
 #include "sentry/mm/area.h"
 #include "sentry/mm/mm.h"
 
@@ -296,6 +298,68 @@ int mm_sync(struct mm *mm, uint64_t addr, uint64_t length, int flags)
     return result;
 }
 
+/* Linux: can_do_mlock: RLIMIT_MEMLOCK does not bind the privileged. */
+static uint64_t lock_limit(const struct mm *mm)
+{
+    return capable(CAP_IPC_LOCK) ? UINT64_MAX : mm->limit_memlock;
+}
+
+void mm_populate(struct mm *mm, uint64_t addr, uint64_t length)
+{
+    uint64_t end, start = addr & PAGE_MASK;
+    if (check_range(start, length + (addr - start), &end) != 0) {
+        return;
+    }
+    mm_lock(mm);
+    while (start < end) {
+        struct area *area = mm_find_from_locked(mm, start);
+        if (!area || area->start >= end) {
+            break;
+        }
+        uint64_t from = max_of(area->start, start);
+        start = min_of(area->end, end);
+        bool write = (area->prot & PROT_WRITE) != 0 &&
+                     (!(area->flags & AREA_SHARED) || !(area->prot & PROT_READ));
+        if (area->prot != PROT_NONE && !(area->flags & (AREA_VVAR | AREA_VDSO))) {
+            ignore_result(mm->platform->space_advise(
+                mm->space, from, start - from, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ));
+        }
+    }
+    mm_unlock(mm);
+}
+
+#define POLICY_SHIFT 16
+
+int mm_set_policy(struct mm *mm, uint64_t addr, uint64_t length, unsigned mode)
+{
+    uint64_t end;
+    unsigned bits = mode << POLICY_SHIFT & AREA_POLICY;
+    int result = check_range(addr, length, &end);
+    mm_lock(mm);
+    if (result == 0 && !area_range_mapped(mm, addr, end)) {
+        result = -EFAULT;
+    }
+    while (result == 0 && addr < end) {
+        struct area *area = mm_find_locked(mm, addr);
+        uint64_t stop = min_of(area->end, end);
+        result = set_area_flags(mm, area, addr, stop, bits, AREA_POLICY & ~bits);
+        addr = stop;
+    }
+    mm_unlock(mm);
+    return result;
+}
+
+int mm_get_policy(struct mm *mm, uint64_t addr, unsigned *ret_mode)
+{
+    mm_lock(mm);
+    const struct area *area = mm_find_locked(mm, addr);
+    if (area) {
+        *ret_mode = (area->flags & AREA_POLICY) >> POLICY_SHIFT;
+    }
+    mm_unlock(mm);
+    return area ? 0 : -EFAULT;
+}
+
 int mm_lock_range(struct mm *mm, uint64_t addr, uint64_t length, bool lock)
 {
     uint64_t end;
@@ -305,10 +369,10 @@ int mm_lock_range(struct mm *mm, uint64_t addr, uint64_t length, bool lock)
         return result;
     }
     mm_lock(mm);
-    if (lock && mm->limit_memlock == 0) {
+    uint64_t limit = lock_limit(mm);
+    if (lock && limit == 0) {
         result = -EPERM;
-    } else if (lock && (end - start > mm->limit_memlock ||
-                        mm->locked_bytes > mm->limit_memlock - (end - start))) {
+    } else if (lock && (end - start > limit || mm->locked_bytes > limit - (end - start))) {
         result = -ENOMEM;
     } else if (!area_range_mapped(mm, start, end)) {
         result = -ENOMEM;
@@ -328,8 +392,9 @@ int mm_lock_all(struct mm *mm, int flags, bool lock)
 {
     int result = 0;
     mm_lock(mm);
-    if (lock && (flags & MCL_CURRENT) && mm->total_bytes > mm->limit_memlock) {
-        result = mm->limit_memlock == 0 ? -EPERM : -ENOMEM;
+    uint64_t limit = lock_limit(mm);
+    if (lock && (flags & MCL_CURRENT) && mm->total_bytes > limit) {
+        result = limit == 0 ? -EPERM : -ENOMEM;
     }
     struct area *area;
     RB_FOREACH (area, area_tree, &mm->areas) {

@@ -271,6 +271,27 @@ struct dentry *dentry_find_locked(struct dentry *parent, const char *name, size_
     return d;
 }
 
+struct dentry *dentry_find_inode(struct super *super, uint64_t ino)
+{
+    struct dentry *found = NULL;
+    mutex_lock(&dentry_lock);
+    if (super->root_dentry && super->root && super->root->ino == ino) {
+        found = super->root_dentry;
+    }
+    for (uint32_t i = 0; i < bucket_count && !found; i++) {
+        struct dentry *d = buckets[i];
+        for (; d && !found; d = d->hash_next) {
+            struct inode *inode = atomic_load(&d->inode);
+            found = d->super == super && inode && inode->ino == ino ? d : NULL;
+        }
+    }
+    if (found) {
+        dentry_ref_locked(found);
+    }
+    mutex_unlock(&dentry_lock);
+    return found;
+}
+
 struct dentry *dentry_find(struct dentry *parent, const char *name, size_t length)
 {
     mutex_lock(&dentry_lock);

@@ -28,6 +28,11 @@ const struct filesystem_type *filesystem_find(const char *name)
     return NULL;
 }
 
+const struct filesystem_type *filesystem_at(size_t index)
+{
+    return index < type_count ? types[index] : NULL;
+}
+
 void filesystem_show(struct text *text)
 {
     for (size_t i = 0; i < type_count; i++) {

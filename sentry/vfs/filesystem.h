@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "platform/base/compiler.h"
 
 struct super;
@@ -26,5 +28,7 @@ struct filesystem_type {
 int filesystem_register(const struct filesystem_type *type) must_check;
 /* NULL: not known (ENODEV). */
 const struct filesystem_type *filesystem_find(const char *name);
+/* By number, from 0; NULL: no such one. */
+const struct filesystem_type *filesystem_at(size_t index);
 /* The lines of /proc/filesystems. */
 void filesystem_show(struct text *text);

@@ -59,3 +59,14 @@ TEST_CASE(errors)
     CHECK_OK(munlockall());
     CHECK_OK(mlock(p, 0));
 }
+
+TEST_CASE(pages_are_there)
+{
+    unsigned char resident[4];
+    char *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED);
+    CHECK_OK(mlock(p, 3 * 4096));
+    CHECK_OK(mincore(p, 4 * 4096, resident));
+    CHECK_EQ(resident[0] & resident[1] & resident[2] & 1, 1);
+    CHECK_EQ(resident[3] & 1, 0);
+}

@@ -116,3 +116,20 @@ TEST_CASE(registers_around_a_call)
     CHECK_EQ(result, getpid());
     CHECK(rdi == 0x71 && rsi == 0x51 && rdx == 0xd1);
 }
+
+TEST_CASE(sysfs_names)
+{
+    char name[64];
+    long count = syscall(SYS_sysfs, 3);
+    if (count < 0 && errno == ENOSYS) {
+        SKIP("a kernel without sysfs(2)");
+    }
+    CHECK(count > 0);
+    long index = CHECK_OK(syscall(SYS_sysfs, 1, "proc"));
+    CHECK_OK(syscall(SYS_sysfs, 2, index, name));
+    CHECK(strcmp(name, "proc") == 0);
+    CHECK_ERRNO(syscall(SYS_sysfs, 1, "no-such-fs"), EINVAL);
+    CHECK_ERRNO(syscall(SYS_sysfs, 1, NULL), EFAULT);
+    CHECK_ERRNO(syscall(SYS_sysfs, 2, 100000, name), EINVAL);
+    CHECK_ERRNO(syscall(SYS_sysfs, 4), EINVAL);
+}
