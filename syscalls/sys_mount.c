@@ -16,6 +16,7 @@
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/filesystem.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/landlock.h"
 #include "sentry/vfs/mount.h"
 #include "syscalls/lookup.h"
 #include "syscalls/mount_options.h"
@@ -166,7 +167,7 @@ static long do_mount(struct task *task, const struct syscall_args *args, struct 
     if (error < 0) {
         return error;
     }
-    if (!capable(CAP_SYS_ADMIN)) {
+    if (!capable(CAP_SYS_ADMIN) || landlock_check_mounts() != 0) {
         return -EPERM;
     }
     if ((flags & MAGIC_MASK) == MAGIC) {
@@ -220,7 +221,7 @@ long sys_umount2(struct task *task, const struct syscall_args *args)
     if (error < 0) {
         return error;
     }
-    if (!capable(CAP_SYS_ADMIN)) {
+    if (!capable(CAP_SYS_ADMIN) || landlock_check_mounts() != 0) {
         return -EPERM;
     }
     if ((flags & UMOUNT_EXPIRE) != 0 && (flags & (UMOUNT_FORCE | UMOUNT_DETACH)) != 0) {

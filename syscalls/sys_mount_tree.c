@@ -7,6 +7,7 @@
 #include <linux/mount.h>
 
 #include "sentry/core/cred.h"
+#include "sentry/vfs/landlock.h"
 #include "sentry/vfs/mount.h"
 #include "syscalls/lookup.h"
 #include "syscalls/mount_attributes.h"
@@ -89,7 +90,7 @@ long sys_mount_setattr(struct task *task, const struct syscall_args *args)
     if (arg_u64(args, 4) < ATTR_SIZE_VER0) {
         return -EINVAL;
     }
-    if (!capable(CAP_SYS_ADMIN)) {
+    if (!capable(CAP_SYS_ADMIN) || landlock_check_mounts() != 0) {
         return -EPERM;
     }
     int error = copy_in_attributes(arg_u64(args, 3), arg_u64(args, 4), &request);
@@ -161,7 +162,7 @@ long sys_move_mount(struct task *task, const struct syscall_args *args)
     unsigned flags = arg_uint(args, 4);
     auto_path struct path from = {0}, to = {0};
     auto_file struct file *from_file = NULL, *to_file = NULL;
-    if (!capable(CAP_SYS_ADMIN)) {
+    if (!capable(CAP_SYS_ADMIN) || landlock_check_mounts() != 0) {
         return -EPERM;
     }
     if ((flags & ~MOVE_FLAGS) != 0 ||

@@ -3,11 +3,13 @@
  * sys_message.c. Source: Linux net/socket.c; the man pages of the calls.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sentry/net/socket.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/landlock.h"
 #include "syscalls/blocking.h"
 #include "syscalls/lookup.h"
 #include "syscalls/socket_arguments.h"
@@ -99,6 +101,23 @@ long sys_socketpair(struct task *task, const struct syscall_args *args)
     return 0;
 }
 
+/* Landlock's rules for TCP. */
+static int check_port(struct file *file, const struct socket_address *name, enum landlock_net right)
+{
+    const struct socket *socket = socket_of(file);
+    if (!current.cred->domain || socket->type != SOCK_STREAM ||
+        (socket->domain != AF_INET && socket->domain != AF_INET6)) {
+        return 0;
+    }
+    struct sockaddr_in in; /* the port is at the same place for both */
+    if (name->length < sizeof(in) ||
+        (name->any.sa_family != AF_INET && name->any.sa_family != AF_INET6)) {
+        return 0;
+    }
+    memcpy(&in, name->bytes, sizeof(in));
+    return landlock_check_port(ntohs(in.sin_port), right);
+}
+
 long sys_bind(struct task *task, const struct syscall_args *args)
 {
     struct socket_address name;
@@ -108,6 +127,9 @@ long sys_bind(struct task *task, const struct syscall_args *args)
         return error;
     }
     error = copy_in_sockaddr(arg_u64(args, 1), arg_int(args, 2), &name);
+    if (error == 0) {
+        error = check_port(file, &name, LANDLOCK_BIND_TCP);
+    }
     return error < 0 ? error : socket_bind(file, &name);
 }
 
@@ -144,6 +166,9 @@ long sys_connect(struct task *task, const struct syscall_args *args)
         return error;
     }
     error = copy_in_sockaddr(arg_u64(args, 1), arg_int(args, 2), &name);
+    if (error == 0) {
+        error = check_port(file, &name, LANDLOCK_CONNECT_TCP);
+    }
     return error < 0 ? error : connect_wait(file, &name);
 }
 

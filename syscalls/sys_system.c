@@ -17,6 +17,7 @@
 #include "sentry/mm/uio.h"
 #include "sentry/vfs/fd_table.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/landlock.h"
 #include "syscalls/syscall.h"
 
 #define PERSONALITY_UNAME26 0x0020000U
@@ -274,6 +275,7 @@ static int get_foreign_mm(struct task *task, int pid, struct mm **ret_mm)
                   task->cred->uid == target->cred->suid && task->cred->uid == target->cred->uid &&
                   task->cred->gid == target->cred->gid && task->cred->gid == target->cred->egid;
     }
+    allowed = allowed && (!target->cred || landlock_may_trace(target->cred));
     mutex_unlock(&kernel_lock);
     task_unref(target);
     if (!mm) {

@@ -32,6 +32,13 @@ struct cred *cred_new(uid_t uid, gid_t gid)
     return cred;
 }
 
+void cred_domain_unref(struct cred_domain *domain)
+{
+    if (domain && refcount_put(&domain->ref)) {
+        domain->free(domain);
+    }
+}
+
 struct cred *cred_copy(const struct cred *cred)
 {
     struct cred *copy = malloc(sizeof(*copy));
@@ -44,7 +51,11 @@ struct cred *cred_copy(const struct cred *cred)
     refcount_init(&copy->ref);
     copy->groups = NULL;
     copy->group_count = 0;
+    if (copy->domain) {
+        refcount_get(&copy->domain->ref);
+    }
     if (cred_set_groups(copy, cred->groups, cred->group_count) != 0) {
+        cred_domain_unref(copy->domain);
         free(copy);
         return NULL;
     }
@@ -62,6 +73,7 @@ const struct cred *cred_ref(const struct cred *cred)
 const struct cred *cred_unref(const struct cred *cred)
 {
     if (cred && cred != &cred_boot && refcount_put((struct refcount *)&cred->ref)) {
+        cred_domain_unref(cred->domain);
         free(cred->groups);
         free((struct cred *)cred);
     }

@@ -16,6 +16,13 @@
 #define CRED_CAP_LAST 40
 #define CRED_CAP_ALL  ((1ULL << (CRED_CAP_LAST + 1)) - 1)
 
+/* What tasks forbid themselves (Landlock), opaque here. */
+struct cred_domain {
+    struct refcount ref;
+    void (*free)(struct cred_domain *domain); /* may run under any lock ranked below RANK_ACCOUNT */
+};
+void cred_domain_unref(struct cred_domain *domain);
+
 struct cred {
     struct refcount ref;
     uid_t uid, euid, suid, fsuid;
@@ -26,6 +33,7 @@ struct cred {
     uint32_t securebits;
     bool no_new_privs;
     bool keep_caps;
+    struct cred_domain *domain; /* reference; NULL: none */
 };
 
 extern const struct cred cred_boot; /* uid 0, all capabilities; never freed */

@@ -16,6 +16,7 @@
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/fd_table.h"
 #include "sentry/vfs/fs_context.h"
+#include "sentry/vfs/landlock.h"
 
 void process_group_exit_locked(struct process *process, int wait_status)
 {
@@ -344,4 +345,5 @@ void task_exit(struct task *task)
     }
     current.task = NULL;
     current.cred = &cred_boot;
+    landlock_reap();
 }

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-
 static int area_compare(struct area *a, struct area *b)
 {
     return a->start < b->start ? -1 : a->start > b->start;

@@ -7,6 +7,7 @@
 
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/landlock.h"
 #include "sentry/vfs/inotify_hooks.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/path.h"
@@ -74,6 +75,9 @@ int vfs_truncate(const struct path *path, uint64_t size)
     }
     int error = inode_permission(inode, 2);
     if (error == 0) {
+        error = landlock_check(path, LANDLOCK_TRUNCATE);
+    }
+    if (error == 0) {
         error = inode_get_write(inode);
     }
     if (error != 0) {
@@ -95,6 +99,9 @@ int file_truncate(struct file *file, uint64_t size)
     if (size > INT64_MAX || !S_ISREG(inode_load(file->inode->mode)) ||
         (file->mode & FILE_WRITE) == 0) {
         return -EINVAL;
+    }
+    if ((file->mode & FILE_NO_TRUNCATE) != 0) {
+        return -EACCES;
     }
     int error = set_size(file->inode, size);
     if (error == 0) {

@@ -19,6 +19,7 @@
 #include "sentry/mm/uio.h"
 #include "sentry/vfs/file_lock.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/landlock.h"
 #include "sentry/vfs/inotify_hooks.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/special.h"
@@ -412,6 +413,10 @@ long file_ioctl(struct file *file, unsigned command, uint64_t argument)
 {
     if ((file->mode & FILE_PATH) != 0) {
         return -EBADF;
+    }
+    int error = landlock_check_ioctl(file, command);
+    if (error != 0) {
+        return error;
     }
     return file->ops->ioctl ? file->ops->ioctl(file, command, argument) : -ENOTTY;
 }

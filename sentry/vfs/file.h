@@ -94,6 +94,8 @@ enum file_mode {
     FILE_NO_ATIME = 128,
     FILE_OWN_POSITION = 256, /* the implementation keeps the position (a host fd's): read and write
                                 at the position get FILE_OFFSET_OWN; O_APPEND is its own affair */
+    FILE_NO_TRUNCATE = 512,  /* the opener's Landlock rules */
+    FILE_NO_IOCTL = 1024,
 };
 
 #define FILE_OFFSET_OWN UINT64_MAX

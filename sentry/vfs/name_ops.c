@@ -16,6 +16,7 @@
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/inotify_hooks.h"
+#include "sentry/vfs/landlock.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/name_check.h"
 #include "sentry/vfs/path.h"
@@ -151,7 +152,10 @@ static int create_object(const struct path *start, const char *text, uint32_t mo
     if (error != 0) {
         return error;
     }
-    error = name_may_create(site.dir);
+    error = landlock_check(&site.parent, landlock_make_right(mode));
+    if (error == 0) {
+        error = name_may_create(site.dir);
+    }
     if (error == 0 && (S_ISCHR(mode) || S_ISBLK(mode)) && !capable(CAP_MKNOD)) {
         error = -EPERM;
     }
@@ -214,7 +218,10 @@ int vfs_symlink(const char *target, const struct path *start, const char *text)
     if (error != 0) {
         return error;
     }
-    error = name_may_create(site.dir);
+    error = landlock_check(&site.parent, LANDLOCK_MAKE_SYM);
+    if (error == 0) {
+        error = name_may_create(site.dir);
+    }
     if (error == 0) {
         error = inode_symlink(site.dir, site.name, target, &child);
     }
@@ -238,6 +245,20 @@ static int check_link(struct inode *dir, struct inode *inode)
     return most != 0 && inode->nlink >= most ? -EMLINK : 0;
 }
 
+/* Landlock: a further name is a right of the object's old place, too. */
+static int check_link_right(const struct path *old, const struct path *parent)
+{
+    struct inode *inode = path_inode(old);
+    if (!current.cred->domain) {
+        return 0;
+    }
+    struct path old_parent = {old->mount, dentry_get_parent(old->dentry)};
+    int error = landlock_check_refer(&old_parent, 0, parent,
+                                     landlock_make_right(inode_load(inode->mode)), inode, NULL);
+    dentry_unref(old_parent.dentry);
+    return error;
+}
+
 int vfs_link(const struct path *old, const struct path *new_start, const char *new_text)
 {
     struct create_site site;
@@ -247,6 +268,9 @@ int vfs_link(const struct path *old, const struct path *new_start, const char *n
         return error;
     }
     error = old->mount != site.parent.mount ? -EXDEV : name_may_create(site.dir);
+    if (error == 0) {
+        error = check_link_right(old, &site.parent);
+    }
     if (error == 0 && S_ISDIR(inode_load(inode->mode))) {
         error = -EPERM; /* and its lock might be the directory's own */
     }
@@ -292,7 +316,10 @@ static int remove_locked(const struct path *parent, struct dentry *dentry, const
     if (!directory && trailing) {
         return S_ISDIR(inode_load(victim->mode)) ? -EISDIR : -ENOTDIR;
     }
-    int error = name_may_delete(dir, victim, directory);
+    int error = landlock_check(parent, directory ? LANDLOCK_REMOVE_DIR : LANDLOCK_REMOVE_FILE);
+    if (error == 0) {
+        error = name_may_delete(dir, victim, directory);
+    }
     if (error != 0) {
         return error;
     }

@@ -17,6 +17,7 @@
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/inotify_hooks.h"
+#include "sentry/vfs/landlock.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/name_ops.h"
 #include "sentry/vfs/special.h"
@@ -82,6 +83,9 @@ static int create_last(struct walker *w, uint32_t mode, struct path *ret)
         error = super_refuse_write(dir);
     } else {
         error = inode_permission(dir, MAY_WRITE | MAY_EXEC);
+    }
+    if (error == 0) {
+        error = landlock_check(&w->at, LANDLOCK_MAKE_REG);
     }
     if (error == 0) {
         error = inode_create(dir, name, name_new_mode(dir, S_IFREG | (mode & 07777)), 0, &child);
@@ -265,7 +269,13 @@ static int open_object(const struct path *path, uint64_t flags, unsigned extra_m
     if (error != 0) {
         return error;
     }
-    error = open_by_type(inode, file);
+    error = landlock_check_open(file, (extra_mode & FILE_EXEC) != 0);
+    if (error == 0 && (flags & O_TRUNC) != 0 && !created && (file->mode & FILE_NO_TRUNCATE) != 0) {
+        error = -EACCES;
+    }
+    if (error == 0) {
+        error = open_by_type(inode, file);
+    }
     atomic_fetch_and(&file->flags, ~(unsigned)O_NOCTTY); /* only the open itself looks at it */
     if (error == 0 && (flags & O_TRUNC) != 0 && S_ISREG(inode_load(inode->mode)) && !created) {
         error = truncate_opened(inode);

@@ -16,6 +16,7 @@
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/inotify_hooks.h"
+#include "sentry/vfs/landlock.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/name_check.h"
 #include "sentry/vfs/path.h"
@@ -120,6 +121,24 @@ static int check_names(const struct rename *r)
         return exchange ? -EINVAL : -ENOTEMPTY;
     }
     return 0;
+}
+
+static uint64_t remove_right(const struct inode *inode)
+{
+    return is_dir(inode) ? LANDLOCK_REMOVE_DIR : LANDLOCK_REMOVE_FILE;
+}
+
+static int check_landlock(const struct rename *r)
+{
+    const struct inode *target = r->to.inode;
+    bool exchange = (r->flags & RENAME_EXCHANGE) != 0;
+    uint64_t from = remove_right(r->from.inode);
+    uint64_t to = landlock_make_right(inode_load(r->from.inode->mode));
+    to |= target ? remove_right(target) : 0;
+    from |= exchange ? landlock_make_right(inode_load(target->mode)) : 0;
+    from |= (r->flags & RENAME_WHITEOUT) != 0 ? (uint64_t)LANDLOCK_MAKE_CHAR : 0;
+    return landlock_check_refer(&r->from.parent, from, &r->to.parent, to, r->from.inode,
+                                exchange ? r->to.inode : NULL);
 }
 
 /* The checks of vfs_rename; 1: the two names are one object, nothing to do. */
@@ -234,6 +253,9 @@ static int rename_between(struct rename *r)
     }
     if (error == 0) {
         error = check_names(r);
+    }
+    if (error == 0) {
+        error = check_landlock(r);
     }
     if (error == 0) {
         error = check_permissions(r);

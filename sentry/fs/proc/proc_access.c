@@ -10,6 +10,7 @@
 #include "sentry/fs/proc/internal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
+#include "sentry/vfs/landlock.h"
 
 static bool is_alive_locked(const struct proc_node *node)
 {
@@ -100,8 +101,12 @@ int proc_check_access(struct task *task)
     bool same = cred != NULL && own->fsuid == cred->uid && own->fsuid == cred->euid &&
                 own->fsuid == cred->suid && own->fsgid == cred->gid && own->fsgid == cred->egid &&
                 own->fsgid == cred->sgid;
+    bool traceable = cred == NULL || landlock_may_trace(cred);
     bool subset = cred != NULL && (cred->cap_permitted & ~own->cap_permitted) == 0;
     mutex_unlock(&kernel_lock);
+    if (!traceable) {
+        return -EACCES;
+    }
     if (cred_capable(own, CAP_SYS_PTRACE)) {
         return 0;
     }
