@@ -268,6 +268,7 @@ static int start_all(struct launcher *l, struct view *view)
     struct plumbing p = {-1, -1, -1, -1, {-1, -1, -1}, -1, -1, -1};
     struct policy *policy = NULL;
     int error = open_files(l, &p);
+    log_debug("start: options read");
     if (error == 0) {
         error = policy_setup(l->options, l->report, &policy);
     }
@@ -282,9 +283,11 @@ static int start_all(struct launcher *l, struct view *view)
     }
     if (error == 0) {
         error = start_gofer(l, view, policy, &p);
+        log_debug("start: gofer forked");
     }
     if (error == 0) {
         error = start_sentry(l, view, &p, getpid());
+        log_debug("start: sentry forked");
     }
     if (error != 0) {
         report_fail(l->report, "cannot start the sandbox: %s", strerror(-error));
@@ -500,6 +503,7 @@ void launcher_run(const struct run_options *options, struct view *view, struct r
         watch(&l);
     }
     take_down(&l);
+    log_debug("start: all processes gone");
     terminal_restore();
     finish_usage(&l);
     text_fini(&l.audit_line);

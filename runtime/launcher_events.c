@@ -148,6 +148,7 @@ static void handle_message(struct launcher *launcher, const struct control_messa
     switch (message->type) {
     case CONTROL_EXEC_OK:
         report->started = true;
+        log_debug("start: program runs");
         break;
     case CONTROL_EXEC_FAILED:
         handle_exec_failed(launcher, message, text);
@@ -158,6 +159,7 @@ static void handle_message(struct launcher *launcher, const struct control_messa
         break;
     case CONTROL_EXITED:
         if (!report->exited) {
+            log_debug("start: program ended");
             report->exited = true;
             report->wait_status = message->value;
         }

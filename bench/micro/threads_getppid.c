@@ -1,5 +1,6 @@
 /*
- * threads_getppid.c: N threads each making forced round trips; prints wall time per call of all.
+ * threads_getppid.c: N threads each making forced round trips, with so many nanoseconds of
+ * arithmetic between two of them; prints wall time per call of all.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,14 +14,18 @@
 enum { MAX_THREADS = 64 };
 
 static unsigned thread_count = 1;
-static uint64_t calls_each;
+static uint64_t calls_each, work_each;
 static pthread_barrier_t barrier;
 
 static void *caller(void *argument)
 {
     pthread_barrier_wait(&barrier);
+    volatile uint64_t sum = 0;
     for (uint64_t i = 0; i < calls_each; i++) {
         syscall(SYS_getppid);
+        for (uint64_t j = 0; j < work_each; j++) {
+            sum += j;
+        }
     }
     return argument;
 }
@@ -55,5 +60,6 @@ int main(int argc, char **argv)
         micro_fail("number of threads");
     }
     thread_count = (unsigned)wanted;
+    work_each = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
     return micro_report("threads_getppid", calls, thread_count);
 }

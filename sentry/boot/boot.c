@@ -230,11 +230,13 @@ int sentry_boot_run(const struct sentry_config *config)
     if (result != 0) {
         return fail(config, result, text[0] ? text : "cannot start the timer thread");
     }
+    log_debug("start: engine ready");
     wire_hooks(config);
     result = boot_mounts(config, text, sizeof(text));
     if (result != 0) {
         return fail(config, result, text);
     }
+    log_debug("start: mounts ready");
     bool program_failed = false;
     struct task *task = NULL;
     result = boot_first_task(config, &task, &program_failed, text, sizeof(text));
@@ -247,6 +249,7 @@ int sentry_boot_run(const struct sentry_config *config)
     if (result != 0) {
         return fail(config, result, text);
     }
+    log_debug("start: program loaded");
     result = sentry_confine(kernel.platform_ops, text, sizeof(text));
     if (result != 0) {
         return fail(config, result, text);
