@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "platform/base/log.h"
 #include "platform/ptrace/ptrace.h"
 #include "platform/trap/trap.h"
 #include "platform/unotify/unotify.h"
@@ -28,6 +29,9 @@ const struct platform_ops *platform_find(const char *name)
         if (automatic ? engines[i]->probe(reason, sizeof reason) == 0
                       : strcmp(name, engines[i]->name) == 0) {
             return engines[i];
+        }
+        if (automatic) {
+            log_info("platform %s does not work here: %s", engines[i]->name, reason);
         }
     }
     return NULL;

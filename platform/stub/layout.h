@@ -25,7 +25,7 @@
 #define STUB_AT_EXIT   0x102a0
 #define STUB_AT_DIE    0x102c0
 #define STUB_AT_ATOMIC 0x102e0
-/* Guest threads of the trap engine. */
+/* Guest threads of the trap and unotify engines. */
 #define STUB_AT_GUEST_START 0x10300 /* set-up of the thread up to STUB_AT_GUEST_READY */
 #define STUB_AT_GUEST_READY 0x10380
 #define STUB_AT_GUEST_WAIT  0x103c0
@@ -54,8 +54,8 @@
 #define STUB_REQUEST_FLAGS  2576 /* in the request page: how that filter is installed */
 
 /*
- * Areas: what a guest thread of the trap engine shares with the sentry, one slot each, in a range
- * above all guest memory. Mailbox, extended state, copy window, and the alternate signal stack.
+ * Areas: what such a guest thread shares with the sentry, one slot each, in a range above all guest
+ * memory. Mailbox, extended state, copy window, and the alternate signal stack.
  * All of it is writable by every thread of the process: hostile.
  */
 #define STUB_AREAS        0x7fffe0000000
@@ -99,7 +99,7 @@
 #define STUB_CHILD_NONE    0
 #define STUB_CHILD_PROCESS 1
 #define STUB_CHILD_THREAD  2 /* parks: a thread for another engine to seize */
-#define STUB_CHILD_GUEST   3 /* a guest thread of the trap engine; args[4] is its area */
+#define STUB_CHILD_GUEST   3 /* a guest thread that has an area: args[4] */
 
 /* Who may go on: the value of stub_mailbox.turn. Whoever takes the turn away from a side that set
  * STUB_TURN_WAITER must wake it. */

@@ -8,5 +8,5 @@
 /* What the service thread can call, at the stub's own instructions or anywhere else. -ENOMEM, or
  * -EINVAL when a filter cannot be read. */
 int stub_reach_service(uint32_t foreign_action, struct host_call_set *ret_set) must_check;
-/* What a guest thread of the trap engine can. */
+/* What a guest thread with a filter of its own can. */
 int stub_reach_guest(uint32_t foreign_action, struct host_call_set *ret_set) must_check;

@@ -90,5 +90,12 @@ def auto_without_ptrace():
     check(outcome.status == 125 and "ptrace" in outcome.err, repr(outcome))
 
 
+@case
+def unotify_under_a_filter():
+    """A filter around us that refuses calls outranks the engine's: it says so and does not start."""
+    outcome = confined([], None, "true", engine="unotify")
+    check(outcome.status == 125 and "filter" in outcome.err, repr(outcome))
+
+
 if __name__ == "__main__":
     sys.exit(harness.main())

@@ -1,6 +1,7 @@
 /*
- * guest.c: what a guest thread of the trap engine does when it is not running guest code: it posts
- * its event in the mailbox, waits for its turn, and carries out what the sentry asks.
+ * guest.c: what a guest thread of the trap and unotify engines does when it is not running guest
+ * code: it posts its event in the mailbox, waits for its turn, and carries out what the sentry
+ * asks.
  *
  * Runs in the stub process with the guest's extended state live in the CPU (it is compiled for
  * general registers only), with the guest's fs base, and on the stack of the thread's area. All

@@ -4,7 +4,7 @@
  *
  * The service thread keeps its state in registers and uses no stack: the guest can write every
  * writable byte of this process. r14d holds the sequence number of the last request. Guest threads
- * of the trap engine run guest.c on a stack in their area.
+ * of the trap and unotify engines run guest.c on a stack in their area.
  */
 #include "platform/stub/layout.h"
 
