@@ -28,6 +28,7 @@
 
 struct fd_table;
 struct fs_context;
+struct key;
 struct mm;
 struct seccomp_filter;
 struct sem_undo_list;
@@ -105,6 +106,7 @@ struct process {
     int oom_score_adj;                                /* (K) */
     int nice;                                         /* (K) */
     _Atomic uint32_t personality;
+    struct key *keyring;    /* under keys_lock: the process keyring, a reference */
     char *cmdline_override; /* unused unless PR_SET_MM… */
 };
 
@@ -174,8 +176,10 @@ struct task {
     uint8_t affinity[128]; /* (K) CPU mask as set */
     _Atomic uint32_t sched_policy, sched_priority;
     _Atomic uint64_t timer_slack_ns;
-    unsigned memory_policy; /* MPOL_* */
-    uint64_t default_slack_ns; /* the creator's, for PR_SET_TIMERSLACK 0 */
+    struct key *thread_keyring, *session_keyring; /* own references; NULL: none yet */
+    int default_keyring;                          /* KEY_REQKEY_DEFL_* */
+    unsigned memory_policy;                       /* MPOL_* */
+    uint64_t default_slack_ns;                    /* the creator's, for PR_SET_TIMERSLACK 0 */
     uint64_t sched_runtime, sched_deadline, sched_period; /* SCHED_DEADLINE: as told */
     atomic_int ioprio;
     atomic_bool thp_disabled;

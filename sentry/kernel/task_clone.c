@@ -11,6 +11,7 @@
 
 #include "sentry/kernel/ipc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keyring.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task.h"
@@ -178,6 +179,8 @@ static int copy_state(struct task *parent, struct task *child, const struct clon
     copy_scheduling(parent, child);
     child->timer_slack_ns = child->default_slack_ns = parent->timer_slack_ns;
     child->ioprio = parent->ioprio;
+    key_task_copy(parent, child);
+    child->default_keyring = parent->default_keyring;
     child->memory_policy = parent->memory_policy;
     child->forked = true;
     if (!(request->flags & CLONE_VM) || (request->flags & CLONE_VFORK)) {
@@ -283,6 +286,7 @@ static void discard(struct task *child, bool published)
             mutex_unlock(&kernel_lock);
         }
     }
+    key_task_free(child);
     seccomp_task_exit(child);
     sem_undo_list_unref(child->sem_undo);
     child->sem_undo = NULL;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keyring.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/aio.h"
 #include "sentry/kernel/process.h"
@@ -214,6 +215,7 @@ static int commit_image(struct task *task, const struct exec_request *request,
     task_vfork_release_locked(task);
     mutex_unlock(&kernel_lock);
     aio_drop_process(process);
+    key_task_exec(task);
     mm_unref(old);
     cred_unref(old_cred);
     signal_reset_actions(process);

@@ -8,6 +8,7 @@
 #include "sentry/kernel/aio.h"
 #include "sentry/kernel/ipc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keyring.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/resident.h"
@@ -303,7 +304,9 @@ void task_exit(struct task *task)
         resident_note(task);
     }
     task_detach_platform(task);
+    key_task_free(task);
     if (last_alive) {
+        key_process_free(process);
         aio_drop_process(process);
         posix_timers_end(process);
         release_terminal(process);

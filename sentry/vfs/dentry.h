@@ -77,7 +77,8 @@ struct dentry *dentry_find_locked(struct dentry *parent, const char *name, size_
 int dentry_lookup(struct dentry *parent, const char *name, size_t length, bool dir_locked,
                   struct dentry **ret) must_check;
 
-/* A cached dentry of the inode with that number: a reference, or NULL. Looks at all of the cache. */
+/* A cached dentry of the inode with that number: a reference, or NULL. Looks at all of the cache.
+ */
 struct dentry *dentry_find_inode(struct super *super, uint64_t ino);
 
 /* A negative dentry becomes inode (a reference is taken). The directory is locked. */

@@ -26,7 +26,6 @@
 #include "sentry/vfs/inotify_hooks.h"
 #include "sentry/vfs/path.h"
 
-
 #define VALID_BITS                                                                                 \
     (IN_ALL_EVENTS | IN_UNMOUNT | IN_Q_OVERFLOW | IN_IGNORED | IN_ONLYDIR | IN_DONT_FOLLOW |       \
      IN_EXCL_UNLINK | IN_MASK_ADD | IN_MASK_CREATE | IN_ISDIR | IN_ONESHOT)

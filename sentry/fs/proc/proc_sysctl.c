@@ -16,6 +16,7 @@
 #include "sentry/fs/proc/internal.h"
 #include "sentry/kernel/aio.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keyring.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/dentry.h"
 
@@ -48,18 +49,19 @@ static int write_number(_Atomic uint64_t *number, const char *data, uint64_t lea
     return 0;
 }
 
-#define TUNABLE(name, field, least, most)                                                          \
+#define TUNABLE(name, field, least, most) TUNABLE_AT(name, tunables.field, least, most)
+#define TUNABLE_AT(name, place, least, most)                                                       \
     static int show_##name(struct proc_node *node, struct text *out)                               \
     {                                                                                              \
         (void)node;                                                                                \
-        text_printf(out, "%llu\n", (unsigned long long)tunables.field);                            \
+        text_printf(out, "%llu\n", (unsigned long long)(place));                                   \
         return 0;                                                                                  \
     }                                                                                              \
     static int write_##name(struct proc_node *node, char *data, size_t length)                     \
     {                                                                                              \
         (void)node;                                                                                \
         (void)length;                                                                              \
-        return write_number(&tunables.field, data, least, most);                                   \
+        return write_number(&(place), data, least, most);                                          \
     }
 #define ROW_TUNABLE(text, name) PROC_WRITABLE(text, 0644, 0, show_##name, write_##name)
 
@@ -187,7 +189,11 @@ VALUE(unprivileged_bpf_disabled, "2")
 VALUE(unprivileged_userns_clone, "0")
 VALUE(version, KERNEL_VERSION)
 VALUE(ptrace_scope, "1")
-VALUE(keys_max, "200")
+TUNABLE_AT(keys_max, key_limits.keys, 0, INT32_MAX)
+TUNABLE_AT(keys_bytes, key_limits.bytes, 0, INT32_MAX)
+TUNABLE_AT(keys_root_max, key_limits.root_keys, 0, INT32_MAX)
+TUNABLE_AT(keys_root_bytes, key_limits.root_bytes, 0, INT32_MAX)
+VALUE(keys_gc_delay, "0")
 VALUE(seccomp_actions, "kill_process kill_thread trap errno user_notif trace log allow")
 
 static const struct proc_entry random_rows[] = {
@@ -196,7 +202,11 @@ static const struct proc_entry random_rows[] = {
 };
 static const struct proc_entry yama_rows[] = {ROW(ptrace_scope), END};
 static const struct proc_entry seccomp_rows[] = {ROW_AS("actions_avail", seccomp_actions), END};
-static const struct proc_entry keys_rows[] = {ROW_AS("maxkeys", keys_max), END};
+static const struct proc_entry keys_rows[] = {
+    ROW_AS("gc_delay", keys_gc_delay),          ROW_TUNABLE("maxbytes", keys_bytes),
+    ROW_TUNABLE("maxkeys", keys_max),           ROW_TUNABLE("root_maxbytes", keys_root_bytes),
+    ROW_TUNABLE("root_maxkeys", keys_root_max), END,
+};
 
 static const struct proc_entry kernel_rows[] = {
     ROW(cap_last_cap),
