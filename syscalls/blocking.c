@@ -16,6 +16,7 @@
 #include "sentry/mm/uio.h"
 #include "sentry/net/socket.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/file_lease.h"
 #include "sentry/vfs/inode.h"
 
 void blocking_begin(struct blocking_wait *wait, struct wait_queue *queue, uint32_t events,
@@ -79,6 +80,28 @@ int blocking_wait_queue(struct wait_queue *queue, uint32_t events, bool (*ready)
     }
     blocking_end(&wait);
     return error;
+}
+
+int blocking_wait_lease(int (*operation)(void *context), void *context)
+{
+    int result = operation(context);
+    if (result != LEASE_WAIT) {
+        return result;
+    }
+    struct blocking_wait wait;
+    blocking_begin(&wait, lease_wait_queue(), BLOCKING_ANY, SLEEP_FOREVER);
+    while (result == LEASE_WAIT) {
+        wait.deadline_ns = lease_deadline();
+        int error = blocking_next(&wait);
+        if (error < 0) {
+            result = error;
+            break;
+        }
+        wait.error = wait.error == -ETIMEDOUT ? 0 : wait.error; /* the lease has expired now */
+        result = operation(context);
+    }
+    blocking_end(&wait);
+    return result;
 }
 
 static bool may_block(struct file *file, int flags)

@@ -66,3 +66,7 @@ ssize_t blocking_read(struct file *file, struct uio *uio, const uint64_t *pos,
                       int flags) must_check;
 ssize_t blocking_write(struct file *file, struct uio *uio, const uint64_t *pos,
                        int flags) must_check;
+
+/* Repeats operation(context) while it answers LEASE_WAIT (sentry/vfs/file_lease.h) and no signal
+ * comes (-ERESTARTSYS). */
+int blocking_wait_lease(int (*operation)(void *context), void *context) must_check;

@@ -11,6 +11,7 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
+#include "syscalls/blocking.h"
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
@@ -239,6 +240,17 @@ long sys_utimensat(struct task *task, const struct syscall_args *args)
     return utime_at(task, arg_int(args, 0), arg_u64(args, 1), times, arg_uint(args, 3));
 }
 
+struct truncate_attempt {
+    const struct path *path;
+    uint64_t size;
+};
+
+static int try_truncate(void *context)
+{
+    const struct truncate_attempt *attempt = context;
+    return vfs_truncate(attempt->path, attempt->size);
+}
+
 long sys_truncate(struct task *task, const struct syscall_args *args)
 {
     auto_path struct path found = {0};
@@ -246,7 +258,11 @@ long sys_truncate(struct task *task, const struct syscall_args *args)
         return -EINVAL;
     }
     int error = lookup_path(task, arg_u64(args, 0), WALK_FOLLOW, &found);
-    return error < 0 ? error : vfs_truncate(&found, arg_u64(args, 1));
+    if (error < 0) {
+        return error;
+    }
+    struct truncate_attempt attempt = {.path = &found, .size = arg_u64(args, 1)};
+    return blocking_wait_lease(try_truncate, &attempt);
 }
 
 long sys_ftruncate(struct task *task, const struct syscall_args *args)

@@ -10,6 +10,7 @@
 #include "sentry/fs/anon/dnotify.h"
 #include "sentry/fs/anon/pipe.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/file_lease.h"
 #include "sentry/vfs/file_lock.h"
 #include "sentry/vfs/inode.h"
 #include "syscalls/blocking.h"
@@ -239,13 +240,16 @@ static long owner_command(struct file *file, int command, uint64_t argument)
     }
 }
 
-/* DIFFERS: leases are not offered; the errors are those of a file system that refuses them. */
-static long lease_command(struct file *file, int command, int argument)
+static long lease_command(struct file *file, int fd, int command, int argument)
 {
     if (command == F_GETLEASE) {
-        return F_UNLCK;
+        return lease_get(file);
     }
-    return argument == F_UNLCK && S_ISREG(file->inode->mode) ? -EAGAIN : -EINVAL;
+    int result = lease_set(file, fd, argument);
+    if (result == 0 && argument != F_UNLCK && file_owner_get(file) == 0) {
+        result = file_owner_set(file, current.tgid); /* Linux: lease_setup */
+    }
+    return result;
 }
 
 static long same_file(struct task *task, struct file *file, int fd)
@@ -304,7 +308,7 @@ static long file_command(struct task *task, struct file *file, int fd, int comma
         return file_get_seals(file);
     case F_SETLEASE:
     case F_GETLEASE:
-        return lease_command(file, command, (int)argument);
+        return lease_command(file, fd, command, (int)argument);
     case F_NOTIFY:
         return dnotify_set(file, task->fds, fd, (unsigned)argument);
     default:

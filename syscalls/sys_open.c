@@ -92,6 +92,19 @@ static int wait_until_open(struct file *file)
     return error;
 }
 
+struct open_attempt {
+    const struct lookup *lookup;
+    struct open_request request;
+    struct file *file; /* a reference */
+};
+
+static int try_open(void *context)
+{
+    struct open_attempt *attempt = context;
+    return vfs_open(attempt->lookup->start, attempt->lookup->text, &attempt->request,
+                    &attempt->file);
+}
+
 static long do_open(struct task *task, int dirfd, uint64_t path, const struct open_how *how)
 {
     int error = check_how(how);
@@ -104,10 +117,13 @@ static long do_open(struct task *task, int dirfd, uint64_t path, const struct op
     if (error < 0) {
         return error;
     }
-    struct open_request request = {
-        .flags = how->flags, .mode = (uint32_t)how->mode, .resolve = walk_of_resolve(how->resolve)};
-    auto_file struct file *file = NULL;
-    error = vfs_open(lookup.start, lookup.text, &request, &file);
+    struct open_attempt attempt = {.lookup = &lookup,
+                                   .request = {.flags = how->flags,
+                                               .mode = (uint32_t)how->mode,
+                                               .resolve = walk_of_resolve(how->resolve),
+                                               .waits = true}};
+    error = blocking_wait_lease(try_open, &attempt);
+    auto_file struct file *file = attempt.file;
     if (error == 0) {
         error = wait_until_open(file);
     }

@@ -24,6 +24,7 @@
 #include "sentry/boot/internal.h"
 #include "sentry/core/clock.h"
 #include "sentry/core/timer.h"
+#include "sentry/fs/anon/async_io.h"
 #include "sentry/fs/anon/epoll.h"
 #include "sentry/fs/anon/pidfd.h"
 #include "sentry/fs/anon/pipe.h"
@@ -40,6 +41,7 @@
 #include "sentry/net/inet.h"
 #include "sentry/net/socket.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/file_lease.h"
 #include "sentry/vfs/inode.h"
 #include "syscalls/dispatch.h"
 #include "syscalls/strace.h"
@@ -189,6 +191,7 @@ static void wire_hooks(const struct sentry_config *config)
     kernel_install_pidfd = pidfd_install;
     current_hooks.send_signal = send_signal_to_self;
     ipc_segment_file = new_segment_file;
+    lease_signal = async_io_send;
     device_init();
     pipe_init();
     epoll_init();

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/file_lease.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/landlock.h"
 #include "sentry/vfs/inotify_hooks.h"
@@ -76,6 +77,9 @@ int vfs_truncate(const struct path *path, uint64_t size)
     int error = inode_permission(inode, 2);
     if (error == 0) {
         error = landlock_check(path, LANDLOCK_TRUNCATE);
+    }
+    if (error == 0) {
+        error = lease_break(inode, true, false);
     }
     if (error == 0) {
         error = inode_get_write(inode);

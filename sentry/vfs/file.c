@@ -17,6 +17,7 @@
 #include "sentry/core/cred.h"
 #include "sentry/core/current.h"
 #include "sentry/mm/uio.h"
+#include "sentry/vfs/file_lease.h"
 #include "sentry/vfs/file_lock.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/landlock.h"
@@ -29,6 +30,11 @@ static atomic_ullong next_file_id = 1;
 static bool counts_writers(const struct inode *inode, unsigned mode)
 {
     return (mode & (FILE_WRITE | FILE_NO_WRITE_COUNT)) == FILE_WRITE && S_ISREG(inode->mode);
+}
+
+static bool counts_readers(const struct inode *inode, unsigned mode)
+{
+    return (mode & (FILE_WRITE | FILE_READ)) == FILE_READ && S_ISREG(inode->mode);
 }
 
 int file_new(struct inode *inode, const struct path *path, const struct file_ops *ops,
@@ -47,6 +53,9 @@ int file_new(struct inode *inode, const struct path *path, const struct file_ops
     if (error != 0) {
         free(file);
         return error;
+    }
+    if (counts_readers(inode, mode)) {
+        atomic_fetch_add(&inode->read_openers, 1);
     }
     refcount_init(&file->ref);
     file->ops = ops;
@@ -90,11 +99,15 @@ static void file_free(struct file *file)
         vfs_special.dnotify_flush(file, NULL);
     }
     file_locks_release_file(file);
+    lease_release_file(file);
     if ((file->mode & FILE_OPENED) != 0) {
         vfs_notify_file(file, (file->mode & FILE_WRITE) != 0 ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     }
     if (file->ops && file->ops->release) {
         file->ops->release(file);
+    }
+    if (counts_readers(file->inode, file->mode)) {
+        atomic_fetch_sub(&file->inode->read_openers, 1);
     }
     if (counts_writers(file->inode, file->mode)) {
         inode_put_write(file->inode);

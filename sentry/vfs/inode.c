@@ -42,6 +42,7 @@ void inode_init(struct inode *inode, struct super *super, const struct inode_ops
     inode->atime = inode->mtime = inode->ctime = inode->btime = now;
     inode->flags = 0;
     atomic_init(&inode->atime_valid_until, 0);
+    atomic_init(&inode->read_openers, 0);
     atomic_init(&inode->write_openers, 0);
     atomic_init(&inode->locks, NULL);
     atomic_init(&inode->watches, NULL);

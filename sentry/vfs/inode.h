@@ -138,6 +138,7 @@ struct inode {
     _Atomic uint32_t flags; /* INODE_* */
 
     _Atomic int64_t atime_valid_until;  /* second until which relatime has nothing to do */
+    atomic_int read_openers;            /* open for reading only; regular files */
     atomic_int write_openers;           /* >0: open for writing; <0: being executed (ETXTBSY) */
     _Atomic(struct file_locks *) locks; /* made on first use */
     _Atomic(struct inotify_watches *) watches; /* made on first use */

@@ -14,6 +14,7 @@
 #include "sentry/core/current.h"
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/file_lease.h"
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
 #include "sentry/vfs/inotify_hooks.h"
@@ -260,6 +261,10 @@ static int open_object(const struct path *path, uint64_t flags, unsigned extra_m
         int mask = (extra_mode & FILE_EXEC) != 0 ? MAY_EXEC : access_mask(flags);
         error = may_open(path, inode, mask, &flags);
     }
+    if (error == 0 && S_ISREG(inode_load(inode->mode))) {
+        error =
+            lease_break(inode, (access_mask(flags) & MAY_WRITE) != 0, (flags & O_NONBLOCK) != 0);
+    }
     if (error != 0) {
         return error;
     }
@@ -396,7 +401,7 @@ int vfs_open(const struct path *start, const char *text, const struct open_reque
         error = open_object(&path, flags, 0, created, ret_file);
     }
     path_unref(&path);
-    return error;
+    return error == LEASE_WAIT && !request->waits ? -EWOULDBLOCK : error;
 }
 
 int vfs_open_path(const struct path *path, uint64_t flags, struct file **ret_file)
@@ -409,7 +414,10 @@ int vfs_open_path(const struct path *path, uint64_t flags, struct file **ret_fil
     if (error == 0 && (flags & O_DIRECTORY) != 0 && !S_ISDIR(inode_load(path_inode(path)->mode))) {
         error = -ENOTDIR;
     }
-    return error != 0 ? error : open_object(path, flags, 0, false, ret_file);
+    if (error == 0) {
+        error = open_object(path, flags, 0, false, ret_file);
+    }
+    return error == LEASE_WAIT ? -EWOULDBLOCK : error;
 }
 
 int vfs_open_exec(const struct path *start, const char *text, unsigned walk, struct file **ret_file)
@@ -428,5 +436,5 @@ int vfs_open_exec(const struct path *start, const char *text, unsigned walk, str
         error = open_object(&path, O_RDONLY, FILE_EXEC, false, ret_file);
     }
     path_unref(&path);
-    return error;
+    return error == LEASE_WAIT ? -EWOULDBLOCK : error;
 }

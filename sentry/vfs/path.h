@@ -74,6 +74,7 @@ struct open_request {
     uint64_t flags;   /* O_* */
     uint32_t mode;    /* of a new file; umask not applied */
     unsigned resolve; /* WALK_NO_XDEV … WALK_IN_ROOT */
+    bool waits;       /* the caller knows LEASE_WAIT (file_lease.h) and waits */
 };
 int vfs_open(const struct path *start, const char *text, const struct open_request *request,
              struct file **ret_file) must_check;
@@ -96,6 +97,7 @@ int vfs_rename(const struct path *old_start, const char *old_text, const struct 
 int vfs_readlink(const struct path *path, struct text *target) must_check;
 /* access(2) with the given ids: mask 4,2,1. EROFS for writes on read-only mounts. */
 int vfs_access(const struct path *path, int mask) must_check;
+/* Also LEASE_WAIT (file_lease.h). */
 int vfs_truncate(const struct path *path, uint64_t size) must_check;
 /* chmod, chown and utimensat on an object: EROFS, permission, IN_ATTRIB. uid or gid -1: unchanged.
  */

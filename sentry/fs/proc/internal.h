@@ -131,6 +131,8 @@ int proc_follow_exe(struct proc_node *node, struct path *ret_path) must_check;
 int proc_follow_cwd(struct proc_node *node, struct path *ret_path) must_check;
 int proc_follow_root(struct proc_node *node, struct path *ret_path) must_check;
 
+int proc_show_lease_break_time(struct proc_node *node, struct text *out) must_check;
+int proc_write_lease_break_time(struct proc_node *node, char *data, size_t length) must_check;
 /* proc_ipc.c: /proc/sys/kernel/{shm,msg,sem}*, /proc/sys/fs/mqueue. */
 int proc_show_mq_msg_default(struct proc_node *node, struct text *out) must_check;
 int proc_write_mq_msg_default(struct proc_node *node, char *data, size_t length) must_check;

@@ -1,5 +1,6 @@
 /*
- * proc_ipc.c: /proc/sysvipc, and the limits of System V IPC and of message queues below /proc/sys.
+ * proc_ipc.c: /proc/sysvipc, and the limits of System V IPC and of message queues below /proc/sys,
+ * and how long leases last.
  * Linux: ipc/ipc_sysctl.c, ipc/mq_sysctl.c.
  */
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include "sentry/fs/mqueue/mqueue.h"
 #include "sentry/fs/proc/internal.h"
 #include "sentry/kernel/ipc.h"
+#include "sentry/vfs/file_lease.h"
 
 static int show_shm(struct proc_node *node, struct text *out)
 {
@@ -117,6 +119,20 @@ LIMIT(mq_msgsize_default, mqueue_limits, msgsize_default, 128, 16 * 1024 * 1024)
 NEXT_ID(shm_next_id)
 NEXT_ID(msg_next_id)
 NEXT_ID(sem_next_id)
+
+int proc_show_lease_break_time(struct proc_node *node, struct text *out)
+{
+    (void)node;
+    text_printf(out, "%llu\n", (unsigned long long)atomic_load(&lease_break_time));
+    return 0;
+}
+
+int proc_write_lease_break_time(struct proc_node *node, char *data, size_t length)
+{
+    (void)node;
+    (void)length;
+    return write_limit(data, 0, INT32_MAX, &lease_break_time);
+}
 
 int proc_show_sem(struct proc_node *node, struct text *out)
 {

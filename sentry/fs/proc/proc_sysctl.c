@@ -334,8 +334,7 @@ VALUE(pipe_user_pages_soft, "16384")
 VALUE(protected_links, "1")
 VALUE(protected_create, "0")
 VALUE(suid_dumpable, "0")
-VALUE(lease_break_time, "45")
-VALUE(leases_enable, "0")
+VALUE(leases_enable, "1")
 VALUE(dir_notify_enable, "1")
 VALUE(mount_max, "100000")
 TUNABLE(max_user_watches, inotify_max_watches, 0, 65536)
@@ -368,7 +367,8 @@ static const struct proc_entry fs_rows[] = {
     ROW_AS("file-nr", file_nr),
     ROW_AS("inode-nr", inode_nr),
     PROC_DIR("inotify", inotify_rows),
-    ROW_AS("lease-break-time", lease_break_time),
+    PROC_WRITABLE("lease-break-time", 0644, 0, proc_show_lease_break_time,
+                  proc_write_lease_break_time),
     ROW_AS("leases-enable", leases_enable),
     ROW_AS("mount-max", mount_max),
     PROC_DIR("mqueue", mqueue_rows),
