@@ -18,6 +18,8 @@
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
 
+#define CREATED_QUERY 1028 /* F_CREATED_QUERY, newer than the headers */
+
 #define KERNEL_F_DUPFD_QUERY 1027
 #define SETTABLE_FLAGS       (O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME)
 
@@ -298,6 +300,8 @@ static long file_command(struct task *task, struct file *file, int fd, int comma
     case F_SETSIG:
     case F_GETSIG:
         return owner_command(file, command, argument);
+    case CREATED_QUERY:
+        return (file->mode & FILE_CREATED) != 0;
     case F_GETPIPE_SZ:
         return pipe_get_size(file);
     case F_SETPIPE_SZ:

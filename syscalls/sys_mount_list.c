@@ -11,6 +11,7 @@
 #include "platform/base/text.h"
 #include "sentry/core/cred.h"
 #include "sentry/core/current.h"
+#include "sentry/fs/proc/proc.h"
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
@@ -31,6 +32,7 @@ enum statmount_mask {
     STATMOUNT_MNT_ROOT = 8,
     STATMOUNT_MNT_POINT = 16,
     STATMOUNT_FS_TYPE = 32,
+    STATMOUNT_MNT_NS_ID = 64,
     STATMOUNT_MNT_OPTS = 128,
     STATMOUNT_SB_SOURCE = 512,
 };
@@ -163,6 +165,9 @@ static void fill_numbers(struct mount *mount, uint64_t mask, struct mount_status
         status->sb_magic = super->magic;
         status->sb_flags = flags & (MOUNT_READ_ONLY | MOUNT_SYNC | MOUNT_DIR_SYNC | MOUNT_LAZYTIME);
     }
+    if ((mask & STATMOUNT_MNT_NS_ID) != 0) {
+        status->mnt_ns_id = PROC_MOUNT_NAMESPACE_ID;
+    }
     if ((mask & STATMOUNT_MNT_BASIC) != 0) {
         const struct mount *parent = mount->parent ? mount->parent : mount;
         status->mnt_id = mount_unique_id(mount);
@@ -179,8 +184,8 @@ long sys_statmount(struct task *task, const struct syscall_args *args)
     struct mount_request request;
     struct mount_status status = {0};
     auto_text struct text strings = TEXT_INIT;
-    const uint64_t known =
-        STATMOUNT_SB_BASIC | STATMOUNT_MNT_BASIC | STATMOUNT_PROPAGATE_FROM | STATMOUNT_STRINGS;
+    const uint64_t known = STATMOUNT_MNT_NS_ID | STATMOUNT_SB_BASIC | STATMOUNT_MNT_BASIC |
+                           STATMOUNT_PROPAGATE_FROM | STATMOUNT_STRINGS;
     (void)task;
     if (arg_uint(args, 3) != 0) {
         return -EINVAL;

@@ -86,7 +86,27 @@ long sys_clock_settime(struct task *task, const struct syscall_args *args)
         return -EINVAL;
     }
     int result = copy_in(args->arg[1], &value);
+    if (result == 0 && (value.tv_sec < 0 || value.tv_nsec < 0 || value.tv_nsec > 999999999)) {
+        result = -EINVAL;
+    }
     return result != 0 ? result : -EPERM; /* the host's clock is not the guest's to set */
+}
+
+long sys_settimeofday(struct task *task, const struct syscall_args *args)
+{
+    struct timeval value;
+    struct timezone zone;
+    (void)task;
+    if (args->arg[0] != 0 && copy_in(args->arg[0], &value) != 0) {
+        return -EFAULT;
+    }
+    if (args->arg[0] != 0 && (value.tv_sec < 0 || value.tv_usec < 0 || value.tv_usec > 999999)) {
+        return -EINVAL;
+    }
+    if (args->arg[1] != 0 && copy_in(args->arg[1], &zone) != 0) {
+        return -EFAULT;
+    }
+    return -EPERM; /* as clock_settime */
 }
 
 long sys_gettimeofday(struct task *task, const struct syscall_args *args)

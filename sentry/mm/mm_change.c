@@ -211,6 +211,9 @@ static int advise_area(struct mm *mm, struct area *area, uint64_t start, uint64_
         }
         break;
     case MADV_REMOVE:
+        if (area->flags & AREA_LOCKED) {
+            return -EINVAL;
+        }
         if (!(area->flags & AREA_SHARED) || !(area->prot & PROT_WRITE)) {
             return !(area->flags & AREA_SHARED) ? -EINVAL : -EACCES;
         }

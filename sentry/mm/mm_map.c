@@ -156,7 +156,9 @@ int mm_map(struct mm *mm, const struct mm_map_request *request, uint64_t *ret_ad
         local.backing = shared;
         local.offset = 0;
         local.source = (struct mm_source){.fd = shared_memory_fd(shared)};
-        local.max_prot = PROT_READ | PROT_WRITE | PROT_EXEC;
+        if (local.max_prot == 0) { /* else: /dev/zero, as it was opened */
+            local.max_prot = PROT_READ | PROT_WRITE | PROT_EXEC;
+        }
     }
     struct area *area = area_new(0, 0);
     int result = area ? 0 : -ENOMEM;

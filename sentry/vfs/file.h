@@ -90,6 +90,7 @@ enum file_mode {
     FILE_STREAM = 8,          /* no position: lseek gives ESPIPE */
     FILE_EXEC = 16,           /* opened for execution: denies writers */
     FILE_NO_WRITE_COUNT = 32, /* not counted in inode->write_openers */
+    FILE_CREATED = 1 << 16,   /* this open made the file (F_CREATED_QUERY) */
     FILE_OPENED = 64,         /* set by open.c: close tells inotify */
     FILE_NO_ATIME = 128,
     FILE_OWN_POSITION = 256, /* the implementation keeps the position (a host fd's): read and write

@@ -184,7 +184,7 @@ void vfs_notify_rename(struct inode *old_dir, const char *old_name, struct inode
     }
     notify(old_dir, IN_MOVED_FROM | directory, cookie, old_name, false);
     notify(new_dir, IN_MOVED_TO | directory, cookie, new_name, false);
-    notify(child, IN_MOVE_SELF | directory, 0, NULL, false);
+    notify(child, IN_MOVE_SELF, 0, NULL, false); /* Linux: without IN_ISDIR */
 }
 
 void inode_watches_free(struct inode *inode)

@@ -292,7 +292,7 @@ static int open_object(const struct path *path, uint64_t flags, unsigned extra_m
         file_unref(file);
         return error;
     }
-    file->mode |= FILE_OPENED;
+    file->mode |= created ? FILE_OPENED | FILE_CREATED : FILE_OPENED;
     vfs_notify_path(path, IN_OPEN);
     *ret_file = file;
     return 0;

@@ -94,3 +94,17 @@ TEST_CASE(lease)
     CHECK_OK(fcntl(fd, F_SETLEASE, F_UNLCK));
     CHECK_EQ(fcntl(fd, F_GETLEASE), F_UNLCK);
 }
+
+TEST_CASE(created_query)
+{
+    const int query = 1028; /* F_CREATED_QUERY */
+    int fd = (int)CHECK_OK(open("new", O_CREAT | O_RDWR, 0600));
+    int created = fcntl(fd, query, 0);
+    if (created < 0) {
+        CHECK_EQ(errno, EINVAL);
+        SKIP("F_CREATED_QUERY needs Linux 6.12");
+    }
+    CHECK_EQ(created, 1);
+    CHECK_EQ(fcntl((int)CHECK_OK(open("new", O_CREAT | O_RDWR, 0600)), query, 0), 0);
+    CHECK_EQ(fcntl((int)CHECK_OK(open("new", O_RDWR)), query, 0), 0);
+}

@@ -255,3 +255,14 @@ TEST_CASE_SLOW(overflow)
     CHECK(overflow);
     CHECK_EQ(count, limit + 1);
 }
+
+TEST_CASE(moved_directory_itself)
+{
+    char text[512];
+    CHECK_OK(mkdir("d", 0700));
+    int own = (int)CHECK_OK(inotify_init1(IN_NONBLOCK));
+    CHECK_OK(inotify_add_watch(own, "d", IN_MOVE_SELF));
+    CHECK_OK(rename("d", "e"));
+    CHECK(read(own, text, sizeof(text)) > 0);
+    CHECK_EQ(((struct inotify_event *)text)->mask, IN_MOVE_SELF);
+}

@@ -133,3 +133,14 @@ TEST_CASE(sysfs_names)
     CHECK_ERRNO(syscall(SYS_sysfs, 2, 100000, name), EINVAL);
     CHECK_ERRNO(syscall(SYS_sysfs, 4), EINVAL);
 }
+
+TEST_CASE(clock_values)
+{
+    struct timeval time = {-1, 0};
+    struct timespec value = {0, 1000000000};
+    CHECK_ERRNO(syscall(SYS_settimeofday, &time, NULL), EINVAL);
+    time = (struct timeval){0, 1000000};
+    CHECK_ERRNO(syscall(SYS_settimeofday, &time, NULL), EINVAL);
+    CHECK_ERRNO(syscall(SYS_settimeofday, guest_bad(), NULL), EFAULT);
+    CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &value), EINVAL);
+}

@@ -444,7 +444,9 @@ static void inotify_show_fdinfo(struct file *file, struct text *text)
     RB_FOREACH (mark, inotify_marks, &inotify->marks) {
         text_printf(text, "inotify wd:%x ino:%llx sdev:%llx mask:%x ignored_mask:0\n",
                     (unsigned)mark->wd, (unsigned long long)mark->inode->ino,
-                    (unsigned long long)mark->inode->super->dev, mark->wanted & IN_ALL_EVENTS);
+                    (unsigned long long)mark->inode->super->dev,
+                    (mark->wanted & (IN_ALL_EVENTS | IN_ONESHOT)) |
+                        (mark->watch.exclude_unlinked ? IN_EXCL_UNLINK : 0U));
     }
     mutex_unlock(&inotify->lock);
 }

@@ -81,6 +81,7 @@ extern const struct proc_entry proc_root;
 extern const struct proc_entry proc_pid;       /* /proc/PID */
 extern const struct proc_entry proc_tid;       /* /proc/PID/task/TID */
 extern const struct proc_entry proc_sysvipc[]; /* /proc/sysvipc */
+extern const struct proc_entry proc_ns_rows[]; /* /proc/PID/ns */
 extern const struct proc_entry proc_net[];     /* /proc/PID/net */
 extern const struct proc_entry proc_sys[];     /* /proc/sys */
 extern const struct proc_entry proc_sys_net[]; /* /proc/sys/net */

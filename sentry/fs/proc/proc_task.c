@@ -272,86 +272,6 @@ SHOW_CONSTANT(show_coredump_filter, "00000033\n")
 SHOW_CONSTANT(show_cpuset, "/\n")
 SHOW_CONSTANT(show_empty, "")
 
-/* --- namespaces: one of each; numbers as the first ones of Linux --- */
-
-struct namespace_name {
-    const char *name, *type;
-    uint32_t number;
-};
-static const struct namespace_name namespaces[] = {
-    {"cgroup", "cgroup", 4026531835U}, {"ipc", "ipc", 4026531839U},
-    {"mnt", "mnt", 4026531841U},       {"net", "net", 4026531840U},
-    {"pid", "pid", 4026531836U},       {"pid_for_children", "pid", 4026531836U},
-    {"time", "time", 4026531834U},     {"time_for_children", "time", 4026531834U},
-    {"user", "user", 4026531837U},     {"uts", "uts", 4026531838U},
-};
-
-static const struct namespace_name *namespace_of(const struct proc_node *node)
-{
-    for (size_t i = 0; i < array_size(namespaces); i++) {
-        if (strcmp(namespaces[i].name, node->entry->name) == 0) {
-            return &namespaces[i];
-        }
-    }
-    return &namespaces[0];
-}
-
-static int link_ns(struct proc_node *node, struct text *out)
-{
-    const struct namespace_name *ns = namespace_of(node);
-    text_printf(out, "%s:[%u]", ns->type, ns->number);
-    return 0;
-}
-
-static void free_ns(struct inode *inode)
-{
-    inode_fini(inode);
-    free(inode);
-}
-
-static int open_ns(struct inode *inode, struct file *file)
-{
-    static const struct file_ops ns_file_ops = {.anon_name = "ns"};
-    (void)inode;
-    file->ops = &ns_file_ops;
-    return 0;
-}
-
-static const struct inode_ops ns_inode_ops = {.open = open_ns, .free = free_ns};
-
-/* An object that can be compared with stat (as tools do); setns does not know it. */
-static int follow_ns(struct proc_node *node, struct path *ret_path)
-{
-    struct inode *inode = calloc(1, sizeof(*inode));
-    auto_text struct text name = TEXT_INIT;
-    if (inode == NULL) {
-        return -ENOMEM;
-    }
-    inode_init(inode, node->inode.super, &ns_inode_ops, namespace_of(node)->number, S_IFREG | 0444);
-    inode->uid = inode->gid = 0;
-    int result = link_ns(node, &name);
-    struct dentry *dentry = result == 0 ? dentry_new_disconnected(text_string(&name), inode) : NULL;
-    inode_unref(inode);
-    if (dentry == NULL) {
-        return -ENOMEM;
-    }
-    *ret_path = (struct path){NULL, dentry};
-    return 0;
-}
-
-#define NAMESPACE(n)                                                                               \
-    {                                                                                              \
-        .name = (n), .mode = S_IFLNK | 0777, .readlink = link_ns, .follow = follow_ns              \
-    }
-static const struct proc_entry ns_rows[] = {
-    NAMESPACE("cgroup"), NAMESPACE("ipc"),
-    NAMESPACE("mnt"),    NAMESPACE("net"),
-    NAMESPACE("pid"),    NAMESPACE("pid_for_children"),
-    NAMESPACE("time"),   NAMESPACE("time_for_children"),
-    NAMESPACE("user"),   NAMESPACE("uts"),
-    {.name = NULL},
-};
-
 /* --- task/TID --- */
 
 static int64_t next_thread(struct proc_node *dir, uint64_t from)
@@ -397,8 +317,8 @@ static int find_thread(struct proc_node *dir, uint64_t number, struct proc_node 
 #define COMMON_ROWS                                                                                \
     NUMBERS("fd", 0500, &proc_fd_each, proc_fd_next, proc_fd_find),                                \
         NUMBERS("fdinfo", 0555, &proc_fdinfo_each, proc_fd_next, proc_fd_find),                    \
-        {.name = "ns", .mode = S_IFDIR | 0511, .children = ns_rows}, PROC_DIR("net", proc_net),    \
-        PROC_FILE("environ", 0400, PROC_GUARDED, show_environ),                                    \
+        {.name = "ns", .mode = S_IFDIR | 0511, .children = proc_ns_rows},                          \
+        PROC_DIR("net", proc_net), PROC_FILE("environ", 0400, PROC_GUARDED, show_environ),         \
         PROC_FILE("auxv", 0400, PROC_GUARDED, show_auxv),                                          \
         PROC_FILE("status", 0444, 0, proc_show_status),                                            \
         PROC_FILE("personality", 0400, PROC_GUARDED, show_personality),                            \
