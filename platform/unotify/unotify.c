@@ -68,6 +68,7 @@ static int new_space(struct platform *platform, struct stub *parent,
         return rc;
     }
     space->platform = platform;
+    mutex_init(&space->lock, RANK_PLATFORM);
     *ret_space = space;
     return 0;
 }
@@ -85,7 +86,13 @@ static int unotify_space_fork(struct address_space *parent, struct address_space
 static void unotify_space_free(struct address_space *space)
 {
     if (space != NULL) {
+        /* First the end of its threads, which run on when nobody listens. */
         stub_free(space->stub);
+        for (uint32_t i = 0; i < space->idle_count; i++) {
+            close(space->idle[i]->listener);
+            free(space->idle[i]);
+        }
+        mutex_fini(&space->lock);
         free(space);
     }
 }

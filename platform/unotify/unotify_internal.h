@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "platform/base/compiler.h"
+#include "platform/base/lock.h"
 #include "platform/base/queue.h"
 #include "platform/host/notify.h"
 #include "platform/placement.h"
@@ -21,9 +22,15 @@ struct platform {
     struct unotify_watch *watch;
 };
 
+#define UNOTIFY_IDLE_MAX 4
+
 struct address_space {
     struct platform *platform;
     struct stub *stub;
+    struct mutex lock; /* RANK_PLATFORM: of the two below */
+    /* Parked guest threads that nobody uses. */
+    struct platform_thread *idle[UNOTIFY_IDLE_MAX];
+    uint32_t idle_count;
 };
 
 /* Bits of platform_thread.state. */

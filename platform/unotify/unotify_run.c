@@ -127,7 +127,7 @@ static bool is_plain_return(const struct platform_thread *thread, const struct a
     struct arch_regs other = *regs;
     other.rax = thread->shown.rax;
     other.orig_rax = thread->shown.orig_rax;
-    return thread->parking == PARKED_IN_CALL && !thread->xstate_pending &&
+    return thread->parking == PARKED_IN_CALL && !thread->complete && !thread->xstate_pending &&
            memcmp(&other, &thread->shown, sizeof other) == 0;
 }
 

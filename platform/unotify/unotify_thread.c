@@ -11,8 +11,10 @@
 #include "platform/unotify/unotify_internal.h"
 
 #define START_LIMIT_NS 30000000000ULL
+#define MXCSR_OFFSET   24
 
-int unotify_thread_new(struct address_space *space, struct platform_thread **ret_thread)
+/* A new host thread, parked. */
+static int start_thread(struct address_space *space, struct platform_thread **ret_thread)
 {
     struct platform_thread *thread = calloc(1, sizeof *thread);
     if (thread == NULL) {
@@ -25,8 +27,6 @@ int unotify_thread_new(struct address_space *space, struct platform_thread **ret
         return rc;
     }
     thread->space = space;
-    thread->complete = true;
-    atomic_init(&thread->state, 0);
     host_notify_wake_here(thread->listener);
     rc = unotify_await(thread, START_LIMIT_NS);
     if (rc == 0 && thread->parking != PARKED_IN_POST) {
@@ -38,17 +38,83 @@ int unotify_thread_new(struct address_space *space, struct platform_thread **ret
         free(thread);
         return rc;
     }
+    *ret_thread = thread;
+    return 0;
+}
+
+/* A parked thread that had another user before; NULL when there is none. */
+static struct platform_thread *take_idle(struct address_space *space)
+{
+    struct platform_thread *thread = NULL;
+    mutex_lock(&space->lock);
+    if (space->idle_count != 0) {
+        thread = space->idle[--space->idle_count];
+    }
+    mutex_unlock(&space->lock);
+    return thread;
+}
+
+/* Makes it as good as new: nothing of it remains but where it is parked. */
+static void reuse_thread(struct platform_thread *thread)
+{
+    const uint32_t mxcsr = 0x1f80;
+    *thread = (struct platform_thread){
+        .space = thread->space,
+        .tid = thread->tid,
+        .slot = thread->slot,
+        .mailbox = thread->mailbox,
+        .listener = thread->listener,
+        .parking = thread->parking,
+        .id = thread->id,
+        .call = thread->call,
+        .xstate_pending = true,
+    };
+    /* XSTATE_BV zero: every component gets its initial value. */
+    char *area = (char *)thread->mailbox + STUB_AREA_XSTATE;
+    memset(area, 0, arch_xstate_size());
+    memcpy(area + MXCSR_OFFSET, &mxcsr, sizeof mxcsr);
+}
+
+int unotify_thread_new(struct address_space *space, struct platform_thread **ret_thread)
+{
+    struct platform_thread *thread = take_idle(space);
+    if (thread != NULL) {
+        reuse_thread(thread);
+    } else {
+        int rc = start_thread(space, &thread);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    /* The first registers are the caller's. */
+    thread->complete = true;
     placement_add(space->platform->placement, &thread->pair, thread->tid);
     *ret_thread = thread;
     return 0;
 }
 
+static bool keep_idle(struct platform_thread *thread)
+{
+    struct address_space *space = thread->space;
+    mutex_lock(&space->lock);
+    bool kept = space->idle_count < UNOTIFY_IDLE_MAX;
+    if (kept) {
+        space->idle[space->idle_count++] = thread;
+    }
+    mutex_unlock(&space->lock);
+    return kept;
+}
+
+/* The host thread stays parked for the next user, or ends with its process. */
 void unotify_thread_free(struct platform_thread *thread)
 {
     if (thread == NULL) {
         return;
     }
     placement_remove(thread->space->platform->placement, &thread->pair);
+    if (!thread->gone && keep_idle(thread)) {
+        return;
+    }
     if (!thread->gone && unotify_end(thread)) {
         stub_release_area(thread->space->stub, thread->slot);
     }
