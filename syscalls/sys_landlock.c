@@ -13,7 +13,7 @@
 enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT };
 
 struct linux_ruleset_attr {
-    uint64_t fs, net;
+    uint64_t fs, net, scoped;
 };
 
 struct linux_path_beneath {
@@ -47,13 +47,14 @@ long sys_landlock_create_ruleset(struct task *task, const struct syscall_args *a
     if (result != 0) {
         return result;
     }
-    if ((attr.fs & ~(uint64_t)LANDLOCK_FS_ALL) || (attr.net & ~(uint64_t)LANDLOCK_NET_ALL)) {
+    if ((attr.fs & ~(uint64_t)LANDLOCK_FS_ALL) || (attr.net & ~(uint64_t)LANDLOCK_NET_ALL) ||
+        (attr.scoped & ~(uint64_t)LANDLOCK_SCOPE_ALL)) {
         return -EINVAL;
     }
-    if (attr.fs == 0 && attr.net == 0) {
+    if (attr.fs == 0 && attr.net == 0 && attr.scoped == 0) {
         return -ENOMSG;
     }
-    struct landlock_ruleset *ruleset = landlock_ruleset_new(attr.fs, attr.net);
+    struct landlock_ruleset *ruleset = landlock_ruleset_new(attr.fs, attr.net, attr.scoped);
     if (!ruleset) {
         return -ENOMEM;
     }

@@ -16,11 +16,19 @@ long sys_mq_open(struct task *task, const struct syscall_args *args)
         return -EFAULT;
     }
     int result = copy_in_path(args->arg[0], name);
+    bool created = false;
     if (result == 0) {
-        result =
-            mqueue_open(name, flags, arg_uint(args, 2) & 07777, args->arg[3] ? &attr : NULL, &file);
+        result = mqueue_open(name, flags, arg_uint(args, 2) & 07777, args->arg[3] ? &attr : NULL,
+                             &file, &created);
     }
-    return result != 0 ? result : install_file(task, file, true);
+    if (result != 0) {
+        return result;
+    }
+    int fd = install_file(task, file, true);
+    if (fd < 0 && created) {
+        ignore_result(mqueue_unlink(name)); /* Linux: without a descriptor nothing is made */
+    }
+    return fd;
 }
 
 long sys_mq_unlink(struct task *task, const struct syscall_args *args)

@@ -103,6 +103,14 @@ static int copy_in_offset(struct file *file, uint64_t addr, uint64_t *offset, co
     return 0;
 }
 
+/* Linux: directories, and files of the kernel's own (epoll, eventfd, inotify …), which are of no
+ * type, have no splice operations. */
+static bool can_splice(const struct file *file)
+{
+    uint32_t mode = inode_load(file->inode->mode);
+    return (mode & S_IFMT) != 0 && !S_ISDIR(mode);
+}
+
 static int check_splice(struct transfer *transfer)
 {
     bool in_pipe = file_is_pipe(transfer->in);
@@ -114,6 +122,9 @@ static int check_splice(struct transfer *transfer)
         return -EINVAL;
     }
     if (in_pipe && out_pipe && transfer->in->inode == transfer->out->inode) {
+        return -EINVAL;
+    }
+    if (!can_splice(transfer->in) || !can_splice(transfer->out)) {
         return -EINVAL;
     }
     if (in_pipe && !out_pipe && (atomic_load(&transfer->out->flags) & O_APPEND) != 0) {

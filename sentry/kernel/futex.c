@@ -179,6 +179,10 @@ int futex_wake(struct mm *mm, uint64_t addr, bool shared, int count, uint32_t bi
     if (result != 0) {
         return result;
     }
+    uint32_t word;
+    if (shared && mm_copy_in(mm, addr, &word, sizeof(word)) != 0) {
+        return -EFAULT; /* Linux: the page of a shared word is looked up: it may be truncated */
+    }
     if (futex_pi_is_locked(&key)) {
         return -EINVAL;
     }

@@ -14,6 +14,7 @@
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/signal_sets.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/landlock.h"
 
 void signal_queue_init(struct signal_queue *queue)
 {
@@ -342,6 +343,9 @@ bool signal_may_send(struct process *target, int signo)
         return true;
     }
     const struct cred *other = leader->cred;
+    if (!landlock_may_reach(other, LANDLOCK_SCOPE_SIGNALS)) {
+        return false;
+    }
     if (cred->euid == other->suid || cred->euid == other->uid || cred->uid == other->suid ||
         cred->uid == other->uid || cred_capable(cred, CAP_KILL)) {
         return true;

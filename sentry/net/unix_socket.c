@@ -16,7 +16,9 @@
 #include "sentry/core/cred.h"
 #include "sentry/core/current.h"
 #include "sentry/net/unix.h"
+#include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/landlock.h"
 
 #define NAME_OFFSET offsetof(struct sockaddr_un, sun_path)
 
@@ -260,7 +262,11 @@ int unix_lookup(const struct socket_address *name, int type, struct unix_socket 
     } else {
         mutex_lock(&names_lock);
         struct unix_address *found = abstract_find(like);
-        if (found) {
+        /* Its file stays while the name is there: release takes the name out first. */
+        const struct file *file = found ? atomic_load(&found->socket->base.file) : NULL;
+        if (file && !landlock_may_reach(file->cred, LANDLOCK_SCOPE_ABSTRACT_UNIX)) {
+            result = -EPERM;
+        } else if (found) {
             *ret = unix_ref(found->socket);
         } else {
             result = -ECONNREFUSED;

@@ -104,8 +104,9 @@ static int check_locked(const struct file *file, int type)
     }
     const struct lease *lease;
     TAILQ_FOREACH (lease, &leases, link) {
-        if (lease->file->inode == inode && lease->file != file &&
-            (type == F_WRLCK || lease->unlock_pending)) {
+        /* Linux: a writer that waits counts as having the file open; nobody may share it then. */
+        if (lease->file->inode == inode &&
+            (lease->unlock_pending || (lease->file != file && type == F_WRLCK))) {
             return -EAGAIN;
         }
     }

@@ -34,7 +34,7 @@ struct port_rule {
 };
 
 struct landlock_ruleset {
-    uint64_t fs, net; /* handled */
+    uint64_t fs, net, scoped; /* handled */
     struct inode_rule *inodes;
     size_t inode_count;
     struct port_rule *ports;
@@ -56,12 +56,13 @@ static struct landlock_domain *domain_of(const struct cred *cred)
 
 /* --- rulesets --- */
 
-struct landlock_ruleset *landlock_ruleset_new(uint64_t fs, uint64_t net)
+struct landlock_ruleset *landlock_ruleset_new(uint64_t fs, uint64_t net, uint64_t scoped)
 {
     struct landlock_ruleset *ruleset = calloc(1, sizeof(*ruleset));
     if (ruleset) {
         ruleset->fs = fs;
         ruleset->net = net;
+        ruleset->scoped = scoped;
     }
     return ruleset;
 }
@@ -136,7 +137,8 @@ int landlock_allow_port(struct landlock_ruleset *ruleset, uint64_t port, uint64_
 
 static struct landlock_ruleset *ruleset_copy(const struct landlock_ruleset *ruleset)
 {
-    struct landlock_ruleset *copy = landlock_ruleset_new(ruleset->fs, ruleset->net);
+    struct landlock_ruleset *copy =
+        landlock_ruleset_new(ruleset->fs, ruleset->net, ruleset->scoped);
     if (!copy) {
         return NULL;
     }
@@ -415,6 +417,16 @@ static bool has_domain(const struct cred *cred, const struct landlock_domain *do
         }
     }
     return false;
+}
+
+bool landlock_may_reach(const struct cred *other, enum landlock_scope scope)
+{
+    for (const struct landlock_domain *d = domain_of(current.cred); d; d = d->parent) {
+        if ((d->rules->scoped & scope) && !has_domain(other, d)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool landlock_may_trace(const struct cred *other)

@@ -1,7 +1,7 @@
 /*
  * landlock.h: what tasks forbid themselves: a stack of layers in the credentials, each with the
  * rights it handles and the objects for which it grants them. Sources: landlock(7), Linux
- * security/landlock/{fs,net,task,ruleset}.c; this is its interface of version 5.
+ * security/landlock/{fs,net,task,ruleset}.c; this is its interface of version 6.
  *
  * A right that a layer handles is granted for an object when rules of that layer for the object and
  * the directories above it grant it; all layers must agree. Rules name objects by file system and
@@ -19,7 +19,7 @@ struct file;
 struct inode;
 struct path;
 
-#define LANDLOCK_ABI        5
+#define LANDLOCK_ABI        6
 #define LANDLOCK_LAYERS_MAX 16
 
 /* Rights on files: the bits of the guest's ABI. */
@@ -51,9 +51,16 @@ enum landlock_net {
     LANDLOCK_NET_ALL = 3,
 };
 
+enum landlock_scope {
+    LANDLOCK_SCOPE_ABSTRACT_UNIX = 1,
+    LANDLOCK_SCOPE_SIGNALS = 2,
+    LANDLOCK_SCOPE_ALL = 3,
+};
+
 /* Rules being collected; its owner serialises changes. */
 struct landlock_ruleset;
-struct landlock_ruleset *landlock_ruleset_new(uint64_t fs, uint64_t net) must_check;
+struct landlock_ruleset *landlock_ruleset_new(uint64_t fs, uint64_t net,
+                                              uint64_t scoped) must_check;
 void landlock_ruleset_free(struct landlock_ruleset *ruleset);
 /* -EINVAL: rights that the ruleset does not handle, or that are for directories only. */
 int landlock_allow_inode(struct landlock_ruleset *ruleset, struct inode *inode,
@@ -78,6 +85,8 @@ int landlock_check_ioctl(const struct file *file, unsigned command) must_check;
 int landlock_check_port(uint16_t port, enum landlock_net right) must_check;
 /* Mounts may not be changed by who has layers on files: -EPERM. */
 int landlock_check_mounts(void) must_check;
+/* May the caller signal a task with these credentials, or connect to its abstract socket? */
+bool landlock_may_reach(const struct cred *other, enum landlock_scope scope);
 /* Linux: ptrace_may_access: the other one must not have layers that the caller lacks. */
 bool landlock_may_trace(const struct cred *other);
 /* Frees domains whose last user is gone; to be called now and then with no lock held, because

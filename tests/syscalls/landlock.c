@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
@@ -359,4 +360,61 @@ TEST_CASE(only_one_thread)
     }
     CHECK_CHILD_OK(pid);
     CHECK_OK(open("a/file", O_RDONLY));
+}
+
+static void scope(uint64_t scoped)
+{
+    uint64_t attr[3] = {0, 0, scoped};
+    restrict_self((int)CHECK_OK(create((struct attr *)attr, sizeof(attr), 0)));
+}
+
+TEST_CASE(signals_within)
+{
+    need(6);
+    pid_t outside = guest_fork();
+    if (outside == 0) {
+        pause();
+        _exit(0);
+    }
+    pid_t pid = guest_fork();
+    if (pid == 0) {
+        scope(2);
+        CHECK_ERRNO(kill(outside, 0), EPERM);
+        CHECK_ERRNO(kill(getppid(), SIGTERM), EPERM);
+        pid_t child = guest_fork();
+        if (child == 0) {
+            pause();
+            _exit(0);
+        }
+        CHECK_OK(kill(child, SIGKILL));
+        CHECK_CHILD_SIGNAL(child, SIGKILL);
+        CHECK_OK(kill(getpid(), 0));
+        _exit(0);
+    }
+    CHECK_CHILD_OK(pid);
+    CHECK_OK(kill(outside, SIGKILL));
+    CHECK_CHILD_SIGNAL(outside, SIGKILL);
+}
+
+TEST_CASE(abstract_sockets_within)
+{
+    need(6);
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int length = snprintf(name.sun_path + 1, 64, "guest-landlock-%d", getpid());
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+    int s = (int)CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0));
+    CHECK_OK(bind(s, (struct sockaddr *)&name, size));
+    pid_t pid = guest_fork();
+    if (pid == 0) {
+        scope(1);
+        int own = (int)CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0));
+        CHECK_ERRNO(connect(own, (struct sockaddr *)&name, size), EPERM);
+        CHECK_ERRNO(sendto(own, "x", 1, 0, (struct sockaddr *)&name, size), EPERM);
+        name.sun_path[1] = 'G';
+        int other = (int)CHECK_OK(socket(AF_UNIX, SOCK_DGRAM, 0));
+        CHECK_OK(bind(other, (struct sockaddr *)&name, size));
+        CHECK_OK(connect(own, (struct sockaddr *)&name, size));
+        _exit(0);
+    }
+    CHECK_CHILD_OK(pid);
 }

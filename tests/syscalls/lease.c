@@ -98,6 +98,7 @@ TEST_CASE(broken_by_a_writer)
     CHECK_EQ(fcntl(reader, F_GETLEASE), F_UNLCK); /* what it has to become */
     guest_sleep_ms(60);
     CHECK_EQ(told, 1);
+    CHECK_ERRNO(fcntl(reader, F_SETLEASE, F_RDLCK), EAGAIN); /* the writer waits */
     CHECK_OK(fcntl(reader, F_SETLEASE, F_UNLCK));
     CHECK_CHILD_OK(pid);
 }

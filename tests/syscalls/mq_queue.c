@@ -257,6 +257,18 @@ TEST_CASE(as_a_file)
     CHECK_ERRNO(write(q, "x", 1), EINVAL);
 }
 
+TEST_CASE(no_descriptor_left)
+{
+    struct rlimit old;
+    CHECK_OK(getrlimit(RLIMIT_NOFILE, &old));
+    struct rlimit none = {0, old.rlim_max};
+    snprintf(name, sizeof(name), "/guest-%d", getpid());
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &none));
+    CHECK_ERRNO(mq_open(name, O_CREAT | O_RDWR, 0600, NULL), EMFILE);
+    CHECK_OK(setrlimit(RLIMIT_NOFILE, &old));
+    CHECK_ERRNO(mq_open(name, O_RDWR), ENOENT); /* nothing was made */
+}
+
 TEST_CASE(limit_of_bytes)
 {
     struct rlimit limit = {5000, 5000};

@@ -36,9 +36,9 @@ unsigned mqueue_message_priority(const struct mqueue_message *message);
 /* The file system: a reference. */
 int mqueue_new(struct super **ret_super) must_check;
 
-/* name: without the slash. attr NULL: the defaults. */
+/* name: without the slash. attr NULL: the defaults. *ret_created: the queue is a new one. */
 int mqueue_open(const char *name, int flags, uint32_t mode, const struct mq_attr *attr,
-                struct file **ret_file) must_check;
+                struct file **ret_file, bool *ret_created) must_check;
 int mqueue_unlink(const char *name) must_check;
 
 /* 0 when file is a queue open for reading (for writing), else -EBADF; *ret_size is the length of

@@ -353,7 +353,7 @@ static int check_name(const char *name)
 
 /* Linux: prepare_open. */
 static int find_or_make(const char *name, int flags, uint32_t mode, const struct mq_attr *attr,
-                        struct inode **ret_inode)
+                        struct inode **ret_inode, bool *ret_created)
 {
     static const int masks[] = {4, 2, 6};
     struct mqueue_inode *queue = find_locked(name);
@@ -362,6 +362,7 @@ static int find_or_make(const char *name, int flags, uint32_t mode, const struct
             return -ENOENT;
         }
         int result = inode_permission(root, MAY_WRITE_SEARCH);
+        *ret_created = true;
         return result != 0 ? result : make_locked(name, mode, attr, ret_inode);
     }
     if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
@@ -378,10 +379,11 @@ static int find_or_make(const char *name, int flags, uint32_t mode, const struct
 }
 
 int mqueue_open(const char *name, int flags, uint32_t mode, const struct mq_attr *attr,
-                struct file **ret_file)
+                struct file **ret_file, bool *ret_created)
 {
     static const unsigned modes[] = {FILE_READ, FILE_WRITE, FILE_READ | FILE_WRITE, FILE_READ};
     struct inode *inode = NULL;
+    *ret_created = false;
     pthread_once(&started, mqueue_start);
     int result = check_name(name);
     if (result != 0) {
@@ -389,7 +391,7 @@ int mqueue_open(const char *name, int flags, uint32_t mode, const struct mq_attr
     }
     mode &= ~fs_context_umask(current.fs);
     mutex_lock(&root->lock);
-    result = find_or_make(name, flags, mode, attr, &inode);
+    result = find_or_make(name, flags, mode, attr, &inode, ret_created);
     mutex_unlock(&root->lock);
     if (result != 0) {
         return result;
