@@ -159,6 +159,9 @@ enum stub_event {
     STUB_EVENT_INTERRUPTED,
 };
 
+/* May a post of a signal store the extended state into the area, and did it? */
+enum stub_keep { STUB_KEEP_NOTHING, STUB_KEEP_XSTATE, STUB_KEPT_XSTATE };
+
 /* stub_mailbox.order when the guest side has the turn: a command, and for RESUME flags and the
  * number of copies. */
 enum stub_command {
@@ -193,11 +196,12 @@ struct stub_mailbox {
 
     uint64_t eflags, rcx, r11, fs_base, gs_base; /* rcx and r11: not for calls with arch 0 */
     _Atomic uint32_t
-        interrupted;    /* set by the signal handler in the stub, cleared with each post */
-    uint32_t spin;      /* how long the guest side may spin for its turn, in TSC ticks */
-    uint32_t gs_taken;  /* the guest has a gs base of its own: it is loaded and stored */
-    uint32_t call_arch; /* of a call that came by signal; 0: it came from a rewritten site */
-    uint64_t unused;
+        interrupted;      /* set by the signal handler in the stub, cleared with each post */
+    uint32_t spin;        /* how long the guest side may spin for its turn, in TSC ticks */
+    uint32_t gs_taken;    /* the guest has a gs base of its own: it is loaded and stored */
+    uint32_t call_arch;   /* of a call that came by signal; 0: it came from a rewritten site */
+    uint32_t keep_xstate; /* enum stub_keep */
+    uint32_t unused;
 
     uint64_t altstack[3]; /* stack_t */
     uint64_t unused_too[5];

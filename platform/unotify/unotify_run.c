@@ -57,6 +57,7 @@ static void fill_mailbox(struct platform_thread *thread, const struct arch_regs 
     mailbox->fs_base = regs->fs_base;
     mailbox->gs_base = regs->gs_base;
     mailbox->gs_taken = 1;
+    mailbox->keep_xstate = STUB_KEEP_XSTATE;
     mailbox->order = order;
 }
 

@@ -69,6 +69,7 @@ static void reuse_thread(struct platform_thread *thread)
         .call = thread->call,
         .xstate_pending = true,
     };
+    thread->mailbox->keep_xstate = STUB_KEEP_NOTHING;
     /* XSTATE_BV zero: every component gets its initial value. */
     char *area = (char *)thread->mailbox + STUB_AREA_XSTATE;
     memset(area, 0, arch_xstate_size());
@@ -129,7 +130,10 @@ ssize_t unotify_thread_get_xstate(struct platform_thread *thread, void *buffer, 
         return -EINVAL;
     }
     if (!thread->xstate_pending) {
-        int rc = unotify_command(thread, STUB_COMMAND_SAVE_XSTATE);
+        int rc = unotify_park(thread);
+        if (rc == 0 && *(volatile uint32_t *)&thread->mailbox->keep_xstate != STUB_KEPT_XSTATE) {
+            rc = unotify_command(thread, STUB_COMMAND_SAVE_XSTATE);
+        }
         if (rc != 0) {
             return rc;
         }
@@ -145,6 +149,7 @@ int unotify_thread_set_xstate(struct platform_thread *thread, const void *buffer
         return -EINVAL;
     }
     char *area = (char *)thread->mailbox + STUB_AREA_XSTATE;
+    thread->mailbox->keep_xstate = STUB_KEEP_NOTHING;
     memcpy(area, buffer, size);
     memset(area + size, 0, whole - size);
     thread->xstate_pending = true;

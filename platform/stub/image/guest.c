@@ -571,6 +571,10 @@ static _Noreturn void post_signal(struct stub_mailbox *mailbox, int signo,
     mailbox->err = context->err;
     mailbox->cr2 = context->cr2;
     load_xstate(context->fpstate);
+    if (mailbox->keep_xstate == STUB_KEEP_XSTATE) {
+        save_xstate(mailbox);
+        mailbox->keep_xstate = STUB_KEPT_XSTATE;
+    }
     guest_restart(mailbox, serve_event, event);
 }
 
