@@ -3,7 +3,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libseccomp-dev libjan
 uthash-dev libcmocka-dev libcapstone-dev libxxhash-dev linux-libc-dev python3"
 TEST_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev busybox-static bash coreutils findutils grep
 sed gawk tar gzip bzip2 xz-utils zip unzip python3-venv python3-numpy python3-pandas libpython3.11-testsuite
-perl nodejs npm git g++ make golang-go default-jdk-headless sqlite3 redis-server redis-tools tmux
+perl nodejs npm git g++ make golang-go default-jdk-headless sqlite3 redis-server redis-tools postgresql tmux
 vim-tiny less bc curl file diffutils patch procps dash bsdutils util-linux passwd"
 
 # Installs the named packages that are missing. Needs root only when something is missing.
