@@ -87,7 +87,7 @@ static int remount(const struct path *path, unsigned flags, const struct mount_o
         return mount_remount(path, result);
     }
     const struct filesystem_type *type = filesystem_find(mount->super->type);
-    if (options->text[0] != '\0' && !mount->locked && type && type->reconfigure) {
+    if (options->text[0] != '\0' && !mount->flags_locked && type && type->reconfigure) {
         int error = type->reconfigure(mount->super, options->text);
         if (error != 0) {
             return error;

@@ -67,7 +67,7 @@ long sys_fspick(struct task *task, const struct syscall_args *args)
         return -EINVAL;
     }
     const struct filesystem_type *type = filesystem_find(path.mount->super->type);
-    if (!type || path.mount->locked) {
+    if (!type || path.mount->flags_locked) {
         return -EOPNOTSUPP; /* what the sandbox mounted has nothing to change */
     }
     error = mount_context_new(type, &path, &file);

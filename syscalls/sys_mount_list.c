@@ -11,7 +11,6 @@
 #include "platform/base/text.h"
 #include "sentry/core/cred.h"
 #include "sentry/core/current.h"
-#include "sentry/fs/proc/proc.h"
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
@@ -166,7 +165,7 @@ static void fill_numbers(struct mount *mount, uint64_t mask, struct mount_status
         status->sb_flags = flags & (MOUNT_READ_ONLY | MOUNT_SYNC | MOUNT_DIR_SYNC | MOUNT_LAZYTIME);
     }
     if ((mask & STATMOUNT_MNT_NS_ID) != 0) {
-        status->mnt_ns_id = PROC_MOUNT_NAMESPACE_ID;
+        status->mnt_ns_id = fs_context_namespace(current.fs);
     }
     if ((mask & STATMOUNT_MNT_BASIC) != 0) {
         const struct mount *parent = mount->parent ? mount->parent : mount;
@@ -222,7 +221,8 @@ long sys_statmount(struct task *task, const struct syscall_args *args)
 }
 
 struct id_list {
-    struct mount *below;
+    struct path below;
+    bool itself;
     uint64_t *ids;
     size_t count, capacity;
     bool failed;
@@ -231,11 +231,15 @@ struct id_list {
 static void collect(struct mount *mount, void *opaque)
 {
     struct id_list *list = opaque;
-    const struct mount *above = mount->parent;
-    while (above && above != list->below) {
+    const struct mount *above = mount;
+    const struct dentry *point = mount->root;
+    while (above && above != list->below.mount) {
+        point = above->point;
         above = above->parent;
     }
-    if (!above) {
+    /* Linux: is_path_reachable; the mount itself when all that the caller sees is asked for. */
+    if (!above || (mount == above && !list->itself) ||
+        !dentry_is_below((struct dentry *)(uintptr_t)point, list->below.dentry)) {
         return;
     }
     if (list->count == list->capacity) {
@@ -314,7 +318,11 @@ long sys_listmount(struct task *task, const struct syscall_args *args)
         mount_unref(below);
         return -EPERM;
     }
-    struct id_list list = {.below = below};
+    struct id_list list = {.below = {below, below->root}};
+    if (request.mount_id == LIST_ROOT) {
+        list.below.dentry = root.dentry;
+        list.itself = true;
+    }
     mount_for_each(collect, &list);
     long result = list.failed ? -ENOMEM
                               : put_ids(&list, request.parameter, (flags & LIST_REVERSE) != 0,

@@ -1,6 +1,6 @@
 /*
- * sys_namespace.c: setns and reboot, in a sandbox with one namespace of each kind. Source: Linux
- * kernel/nsproxy.c, kernel/reboot.c, kernel/pid_namespace.c (reboot_pid_ns).
+ * sys_namespace.c: setns, pivot_root and reboot, in a sandbox with one namespace of each kind but
+ * mounts. Source: Linux kernel/nsproxy.c, kernel/reboot.c, kernel/pid_namespace.c (reboot_pid_ns).
  */
 #include <linux/capability.h>
 #include <linux/reboot.h>
@@ -39,11 +39,11 @@ long sys_reboot(struct task *task, const struct syscall_args *args)
     }
 }
 
-/* To go where one is already. Linux: the root and working directory become the namespace's. */
+/* To go where one is already, or to another mount namespace. Linux: the root and working directory
+ * become the namespace's. */
 long sys_setns(struct task *task, const struct syscall_args *args)
 {
     unsigned wanted = arg_uint(args, 1);
-    auto_path struct path root = {0};
     auto_file struct file *file = arg_file(task, args, 0);
     if (!file) {
         return -EBADF;
@@ -57,11 +57,30 @@ long sys_setns(struct task *task, const struct syscall_args *args)
         return -EPERM;
     }
     if (kind == CLONE_NEWNS) {
-        if (!mount_get_root(&root)) {
+        struct mount_namespace *ns = mount_namespace_find(proc_file_mount_namespace(file));
+        if (!ns || atomic_load(&task->fs->ref.count) != 1) { /* Linux: shared: CLONE_FS */
+            mount_namespace_unref(ns);
             return -EINVAL;
         }
-        fs_context_set_root(task->fs, &root);
-        fs_context_set_cwd(task->fs, &root);
+        fs_context_enter(task->fs, ns);
     }
     return 0;
+}
+
+long sys_pivot_root(struct task *task, const struct syscall_args *args)
+{
+    auto_path struct path new_root = {0}, put_old = {0}, root = {0};
+    if (!cred_capable(task->cred, CAP_SYS_ADMIN)) {
+        return -EPERM;
+    }
+    int error = lookup_path(task, arg_u64(args, 0), WALK_FOLLOW | WALK_DIRECTORY, &new_root);
+    if (error == 0) {
+        error = lookup_path(task, arg_u64(args, 1), WALK_FOLLOW | WALK_DIRECTORY, &put_old);
+    }
+    if (error < 0) {
+        return error;
+    }
+    fs_context_get_root(task->fs, &root);
+    error = mount_pivot(&root, &new_root, &put_old);
+    return error < 0 ? error : task_pivot_roots(&root, &new_root);
 }

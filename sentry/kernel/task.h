@@ -195,6 +195,9 @@ static inline struct task *current_task(void)
 
 /* Tables. The finders return a reference or NULL; the _locked ones borrow. */
 struct task *task_find(int tid) must_check;
+struct path;
+/* pivot_root: tasks whose root or working directory is old go to new_root. -ENOMEM: none did. */
+int task_pivot_roots(const struct path *old, const struct path *new_root) must_check;
 /* The process number given last: the next one follows it. -EINVAL. */
 int pid_get_last(void);
 int pid_set_last(long pid) must_check;

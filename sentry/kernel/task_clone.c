@@ -18,6 +18,7 @@
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/fd_table.h"
 #include "sentry/vfs/fs_context.h"
+#include "sentry/vfs/mount.h"
 
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
@@ -57,8 +58,10 @@ static int check_flags(const struct clone_request *request)
     if ((flags & CLONE_PIDFD) && (flags & (CLONE_DETACHED | CLONE_THREAD))) {
         return -EINVAL;
     }
-    if (flags & CLONE_NAMESPACES) {
-        return -EPERM; /* no namespaces inside the sandbox yet */
+    /* No namespaces inside the sandbox yet but those of mounts. */
+    if ((flags & CLONE_NAMESPACES & ~(uint64_t)CLONE_NEWNS) ||
+        ((flags & CLONE_NEWNS) && !capable(CAP_SYS_ADMIN))) {
+        return -EPERM;
     }
     return 0;
 }
@@ -117,6 +120,9 @@ static int copy_resources(struct task *parent, struct task *child, uint64_t flag
     if (result == 0) {
         child->fs = flags & CLONE_FS ? fs_context_ref(parent->fs) : fs_context_copy(parent->fs);
         result = child->fs ? 0 : -ENOMEM;
+    }
+    if (result == 0 && (flags & CLONE_NEWNS)) {
+        result = mount_namespace_copy(child->fs);
     }
     child->cred = cred_ref(parent->cred);
     if (result == 0 && (flags & CLONE_SYSVSEM)) {
@@ -410,22 +416,32 @@ int task_unshare(struct task *task, uint64_t flags)
             return -EINVAL;
         }
     }
-    if (flags & (CLONE_NAMESPACES | CLONE_NEWTIME)) {
+    if ((flags & ((CLONE_NAMESPACES & ~(uint64_t)CLONE_NEWNS) | CLONE_NEWTIME)) ||
+        ((flags & CLONE_NEWNS) && !capable(CAP_SYS_ADMIN))) {
         return -EPERM;
     }
     struct fd_table *fds = NULL;
     struct fs_context *fs = NULL;
     if (flags & CLONE_FILES) {
-        int result = fd_table_copy(task->fds, UINT32_MAX, &fds);
-        if (result != 0) {
-            return result;
+        int error = fd_table_copy(task->fds, UINT32_MAX, &fds);
+        if (error != 0) {
+            return error;
         }
     }
-    if ((flags & CLONE_FS) && !(fs = fs_context_copy(task->fs))) {
+    int result = 0;
+    if (flags & (CLONE_FS | CLONE_NEWNS)) {
+        fs = fs_context_copy(task->fs);
+        result = fs ? 0 : -ENOMEM;
+    }
+    if (result == 0 && (flags & CLONE_NEWNS)) {
+        result = mount_namespace_copy(fs);
+    }
+    if (result != 0) {
+        fs_context_unref(fs);
         if (fds) {
             fd_table_unref(fds);
         }
-        return -ENOMEM;
+        return result;
     }
     if (flags & (CLONE_SYSVSEM | CLONE_NEWIPC)) { /* Linux: the undo list is undone now */
         sem_undo_list_unref(task->sem_undo);

@@ -13,19 +13,23 @@
 #include "sentry/core/cred.h"
 #include "sentry/core/current.h"
 #include "sentry/vfs/dentry.h"
+#include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/mount_tree.h"
 
-#define BUCKETS 256
+#define BUCKETS    256
+#define MOUNTS_MAX 100000 /* /proc/sys/fs/mount-max; here of all namespaces together */
 
-TAILQ_HEAD(mount_list, mount);
-
-static struct mutex mount_lock = {.host = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_MOUNT};
-static atomic_int next_id = 20;
+struct mutex mount_lock = {.host = PTHREAD_MUTEX_INITIALIZER, .rank = RANK_MOUNT};
+atomic_int mount_next_id = 20;
+static atomic_uint mount_count;
 /* under mount_lock */
-static struct mount_list mounts = TAILQ_HEAD_INITIALIZER(mounts);
+struct mount_list mounts = TAILQ_HEAD_INITIALIZER(mounts);
+struct namespace_list namespaces = TAILQ_HEAD_INITIALIZER(namespaces);
+static uint64_t next_namespace = 1;
 /* under dentry_lock */
 static struct mount *points[BUCKETS];
-static struct mount *root_mount; /* reference is the list's */
+static struct mount *root_mount; /* of the first namespace; the reference is the list's */
 
 static size_t point_hash(const struct mount *parent, const struct dentry *point)
 {
@@ -62,19 +66,25 @@ struct mount *mount_unref(struct mount *mount)
         super_unref(super);
         free(mount->source);
         free(mount);
+        atomic_fetch_sub(&mount_count, 1);
     }
     return NULL;
 }
 
 /* A detached mount; takes a reference of super, borrows root. */
-static int mount_new(struct super *super, struct dentry *root, const char *source, unsigned flags,
-                     struct mount **ret)
+int mount_new(struct super *super, struct dentry *root, const char *source, unsigned flags,
+              struct mount **ret)
 {
+    if (atomic_fetch_add(&mount_count, 1) >= MOUNTS_MAX) {
+        atomic_fetch_sub(&mount_count, 1);
+        return -ENOSPC;
+    }
     struct mount *mount = calloc(1, sizeof(*mount));
     char *copy = strdup(source ? source : "none");
     if (!mount || !copy) {
         free(mount);
         free(copy);
+        atomic_fetch_sub(&mount_count, 1);
         return -ENOMEM;
     }
     refcount_init(&mount->ref);
@@ -82,13 +92,13 @@ static int mount_new(struct super *super, struct dentry *root, const char *sourc
     mount->root = dentry_ref(root);
     atomic_init(&mount->flags, flags);
     mount->source = copy;
-    mount->id = atomic_fetch_add(&next_id, 1);
+    mount->id = atomic_fetch_add(&mount_next_id, 1);
     atomic_fetch_add(&super->mounts, 1);
     *ret = mount;
     return 0;
 }
 
-static int make_root_dentry(struct super *super)
+int mount_make_root_dentry(struct super *super)
 {
     if (!super->root_dentry) {
         super->root_dentry = dentry_new(NULL, "", 0, super->root);
@@ -141,30 +151,60 @@ bool mount_get_root(struct path *ret)
     return mount != NULL;
 }
 
+/* An empty namespace in the list: one reference. mount_lock is held. NULL: no memory. */
+struct mount_namespace *mount_namespace_new_locked(void)
+{
+    struct mount_namespace *ns = calloc(1, sizeof(*ns));
+    if (ns) {
+        refcount_init(&ns->ref);
+        ns->id = next_namespace++;
+        TAILQ_INSERT_TAIL(&namespaces, ns, link);
+    }
+    return ns;
+}
+
+void mount_set_root_locked(struct mount_namespace *ns, struct mount *mount)
+{
+    mount->ns = ns;
+    mutex_lock(&dentry_lock);
+    ns->root = mount;
+    if (ns->id == 1) {
+        root_mount = mount;
+    }
+    mutex_unlock(&dentry_lock);
+}
+
 int mount_root(struct super *super, const char *source, unsigned flags, struct path *ret_path)
 {
     struct mount *mount;
+    struct mount_namespace *ns = NULL;
     mutex_lock(&mount_lock);
-    int error = root_mount ? -EBUSY : make_root_dentry(super);
+    int error = root_mount ? -EBUSY : mount_make_root_dentry(super);
     if (error == 0) {
-        error = mount_new(super, super->root_dentry, source, flags, &mount);
+        ns = TAILQ_EMPTY(&namespaces) ? mount_namespace_new_locked() : TAILQ_FIRST(&namespaces);
+        error = ns ? mount_new(super, super->root_dentry, source, flags, &mount) : -ENOMEM;
     }
     if (error == 0) {
         mount->attached = true;
         TAILQ_INSERT_TAIL(&mounts, mount, link);
-        mutex_lock(&dentry_lock);
-        root_mount = mount;
-        mutex_unlock(&dentry_lock);
+        mount_set_root_locked(ns, mount);
         *ret_path = (struct path){mount_ref(mount), dentry_ref(mount->root)};
     }
     mutex_unlock(&mount_lock);
     return error;
 }
 
+/* Is the mount in the tree that the caller sees (Linux: check_mnt)? mount_lock is held. */
+bool mount_is_ours(const struct mount *mount)
+{
+    return mount->attached && (!current.fs || !current.fs->ns || mount->ns == current.fs->ns);
+}
+
 /* Gives mount its place; takes the reference of the list and those of at. mount_lock is held. */
-static void attach_at_locked(struct mount *mount, const struct path *at)
+void mount_attach_at_locked(struct mount *mount, const struct path *at)
 {
     mount->attached = true;
+    mount->ns = at->mount->ns;
     TAILQ_INSERT_TAIL(&mounts, mount, link);
     mutex_lock(&dentry_lock);
     mount->parent = at->mount;
@@ -177,7 +217,7 @@ static void attach_at_locked(struct mount *mount, const struct path *at)
 }
 
 /* May mount stand on at? mount_lock is held. */
-static int check_point(const struct mount *mount, const struct path *at)
+int mount_check_point(const struct mount *mount, const struct path *at)
 {
     struct inode *inode = path_inode(at);
     struct inode *root = atomic_load(&mount->root->inode);
@@ -190,21 +230,21 @@ static int check_point(const struct mount *mount, const struct path *at)
     if (S_ISDIR(inode_load(inode->mode)) != S_ISDIR(inode_load(root->mode))) {
         return -ENOTDIR;
     }
-    return at->mount->attached ? 0 : -EINVAL;
+    return mount_is_ours(at->mount) ? 0 : -EINVAL;
 }
 
 /* Attaches mount at the topmost object of point. mount_lock is held; takes the reference. */
-static int attach(struct mount *mount, const struct path *point)
+int mount_attach_locked(struct mount *mount, const struct path *point)
 {
     struct path at = *point;
     path_ref(&at);
     mount_follow(&at);
-    int error = check_point(mount, &at);
+    int error = mount_check_point(mount, &at);
     if (error != 0) {
         path_unref(&at);
         return error;
     }
-    attach_at_locked(mount, &at);
+    mount_attach_at_locked(mount, &at);
     return 0;
 }
 
@@ -212,13 +252,13 @@ int mount_add(struct super *super, const char *source, unsigned flags, const str
 {
     struct mount *mount = NULL;
     mutex_lock(&mount_lock);
-    int error = make_root_dentry(super);
+    int error = mount_make_root_dentry(super);
     if (error == 0) {
         error = mount_new(super, super->root_dentry, source, flags, &mount);
     }
     if (error == 0) {
         super_ref(super); /* the caller's is given back when attaching fails */
-        error = attach(mount, point);
+        error = mount_attach_locked(mount, point);
         super_unref(super);
     }
     mutex_unlock(&mount_lock);
@@ -227,11 +267,12 @@ int mount_add(struct super *super, const char *source, unsigned flags, const str
         atomic_fetch_sub(&super->mounts, 1);
         free(mount->source);
         free(mount);
+        atomic_fetch_sub(&mount_count, 1);
     }
     return error;
 }
 
-static bool is_below(const struct mount *mount, const struct mount *ancestor)
+bool mount_is_below(const struct mount *mount, const struct mount *ancestor)
 {
     while (mount && mount != ancestor) {
         mount = mount->parent;
@@ -239,124 +280,8 @@ static bool is_below(const struct mount *mount, const struct mount *ancestor)
     return mount != NULL;
 }
 
-/* A detached copy of the mount, showing from->dentry. mount_lock is held. */
-static int clone_locked(const struct path *from, unsigned flags, struct mount **ret)
-{
-    struct mount *mount = from->mount;
-    if (mount->unbindable || dentry_is_deleted(from->dentry)) {
-        return -EINVAL;
-    }
-    int error = mount_new(mount->super, from->dentry, mount->source, flags, ret);
-    if (error == 0) {
-        super_ref(mount->super);
-        (*ret)->locked = false;
-    }
-    return error;
-}
-
-/* The part of a recursive bind after the first mount: copies of what is mounted below from. What
- * cannot be copied is left out (Linux: unbindable mounts). mount_lock is held. */
-static int copy_below_locked(const struct path *from, struct mount *first, int before)
-{
-    struct mount *mount;
-    int error = 0;
-    TAILQ_FOREACH (mount, &mounts, link) {
-        mount->copy = NULL;
-    }
-    from->mount->copy = first;
-    TAILQ_FOREACH (mount, &mounts, link) {
-        bool below = mount->id < before && mount != from->mount && mount->parent &&
-                     mount->parent->copy && !mount->unbindable &&
-                     (mount->parent != from->mount || dentry_is_below(mount->point, from->dentry));
-        if (!below || error != 0) {
-            continue;
-        }
-        struct path root = {mount, mount->root};
-        struct mount *copy;
-        error = clone_locked(&root, atomic_load(&mount->flags), &copy);
-        if (error == 0) {
-            struct path at = {mount->parent->copy, mount->point};
-            path_ref(&at);
-            attach_at_locked(copy, &at);
-            mount->copy = copy;
-        }
-    }
-    return error;
-}
-
-int mount_bind(const struct path *from, unsigned flags, bool recursive, const struct path *point)
-{
-    struct mount *mount = NULL;
-    mutex_lock(&mount_lock);
-    int before = atomic_load(&next_id);
-    int error = from->mount->attached ? clone_locked(from, flags, &mount) : -EINVAL;
-    if (error == 0) {
-        error = attach(mount, point);
-    }
-    bool attached = error == 0;
-    if (attached && recursive) {
-        error = copy_below_locked(from, mount, before);
-    }
-    struct path undo = {NULL, NULL};
-    if (error != 0 && attached) {
-        undo = (struct path){mount_ref(mount), dentry_ref(mount->root)};
-    }
-    mutex_unlock(&mount_lock);
-    if (error != 0 && !attached) {
-        mount_unref(mount);
-    }
-    if (undo.mount) {
-        ignore_result(mount_remove(&undo, MOUNT_REMOVE_DETACH));
-        path_unref(&undo);
-    }
-    return error;
-}
-
-int mount_new_detached(struct super *super, const char *source, unsigned flags,
-                       struct path *ret_path)
-{
-    struct mount *mount;
-    mutex_lock(&mount_lock);
-    int error = make_root_dentry(super);
-    if (error == 0) {
-        error = mount_new(super, super->root_dentry, source, flags, &mount);
-    }
-    mutex_unlock(&mount_lock);
-    if (error == 0) {
-        *ret_path = (struct path){mount, dentry_ref(mount->root)};
-    }
-    return error;
-}
-
-/* Is something mounted below that place of a mount? mount_lock is held. */
-static bool has_mounts_below_locked(const struct path *path)
-{
-    const struct mount *mount;
-    TAILQ_FOREACH (mount, &mounts, link) {
-        if (mount->parent == path->mount && dentry_is_below(mount->point, path->dentry)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-int mount_clone_detached(const struct path *from, bool recursive, struct path *ret_path)
-{
-    struct mount *mount = NULL;
-    int error = -EINVAL;
-    mutex_lock(&mount_lock);
-    if (from->mount->attached && !(recursive && has_mounts_below_locked(from))) {
-        error = clone_locked(from, atomic_load(&from->mount->flags), &mount);
-    }
-    mutex_unlock(&mount_lock);
-    if (error == 0) {
-        *ret_path = (struct path){mount, dentry_ref(mount->root)};
-    }
-    return error;
-}
-
 /* Takes an attached mount off its place; its parent and point in *ret_at. Both locks are held. */
-static void unhook_locked(struct mount *mount, struct path *ret_at) REQUIRES(dentry_lock)
+void mount_unhook_locked(struct mount *mount, struct path *ret_at) REQUIRES(dentry_lock)
 {
     struct mount **link = &points[point_hash(mount->parent, mount->point)];
     while (*link != mount) {
@@ -367,11 +292,10 @@ static void unhook_locked(struct mount *mount, struct path *ret_at) REQUIRES(den
     *ret_at = (struct path){mount->parent, mount->point};
 }
 
-/* Moves an attached mount to at, whose references it takes; the old place's in *ret_old. */
-static void move_locked(struct mount *mount, const struct path *at, struct path *ret_old)
+/* Gives a mount without a place one; takes the references of at. */
+void mount_move_in_locked(struct mount *mount, const struct path *at)
 {
     mutex_lock(&dentry_lock);
-    unhook_locked(mount, ret_old);
     mount->parent = at->mount;
     mount->point = at->dentry;
     struct mount **bucket = &points[point_hash(at->mount, at->dentry)];
@@ -381,160 +305,32 @@ static void move_locked(struct mount *mount, const struct path *at, struct path 
     mutex_unlock(&dentry_lock);
 }
 
-/* May mount go where at says? mount_lock is held. */
-static int check_move_locked(const struct path *from, const struct path *at, bool beneath)
+/* Moves an attached mount to at, whose references it takes; the old place's in *ret_old. */
+void mount_move_locked(struct mount *mount, const struct path *at, struct path *ret_old)
 {
-    const struct mount *mount = from->mount;
-    if (from->dentry != mount->root || mount->locked || (mount->attached && !mount->parent) ||
-        (!mount->attached && mount->parent)) {
-        return -EINVAL;
-    }
-    if (beneath && (at->dentry != at->mount->root || !at->mount->parent || at->mount->locked)) {
-        return -EINVAL;
-    }
-    int error = check_point(mount, at);
-    return error == 0 && is_below(at->mount, mount) ? -ELOOP : error;
-}
-
-int mount_move(const struct path *from, const struct path *point, bool beneath)
-{
-    struct mount *mount = from->mount;
-    struct path old = {NULL, NULL};
-    struct path at = *point;
-    path_ref(&at);
-    mutex_lock(&mount_lock);
-    mount_follow(&at);
-    int error = check_move_locked(from, &at, beneath);
-    if (error == 0 && beneath) {
-        /* The topmost mount goes onto the new one, which takes its place. */
-        struct mount *top = at.mount;
-        struct path below = {mount_ref(mount), dentry_ref(mount->root)};
-        dentry_unref(at.dentry);
-        move_locked(top, &below, &at);
-        mount_unref(top);
-    }
-    if (error == 0 && mount->attached) {
-        move_locked(mount, &at, &old);
-    } else if (error == 0) {
-        attach_at_locked(mount_ref(mount), &at);
-    } else {
-        old = at;
-    }
-    mutex_unlock(&mount_lock);
-    path_unref(&old);
-    return error;
-}
-
-/* A mount of the sandbox keeps what it forbids. */
-static bool allows_more(const struct mount *mount, unsigned flags)
-{
-    const unsigned kept = MOUNT_READ_ONLY | MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC;
-    return mount->locked && (atomic_load(&mount->flags) & kept & ~flags) != 0;
-}
-
-int mount_remount(const struct path *path, unsigned flags)
-{
-    struct mount *mount = path->mount;
-    int error = 0;
-    mutex_lock(&mount_lock);
-    bool read_only = (flags & MOUNT_READ_ONLY) != 0 && !mount_is_read_only(mount);
-    if (path->dentry != mount->root) {
-        error = -EINVAL;
-    } else if (allows_more(mount, flags)) {
-        error = -EPERM;
-    } else if (read_only && atomic_load(&mount->writers) != 0) {
-        error = -EBUSY;
-    } else {
-        atomic_store(&mount->flags, flags);
-    }
-    mutex_unlock(&mount_lock);
-    return error;
-}
-
-int mount_change_flags(const struct path *path, bool recursive, unsigned set, unsigned clear)
-{
-    struct mount *mount;
-    int error = path->dentry == path->mount->root ? 0 : -EINVAL;
-    mutex_lock(&mount_lock);
-    for (int pass = 0; pass < 2 && error == 0; pass++) {
-        bool itself = !path->mount->attached; /* a detached one is not in the list */
-        for (mount = itself ? path->mount : TAILQ_FIRST(&mounts); mount && error == 0;
-             mount = itself ? NULL : TAILQ_NEXT(mount, link)) {
-            unsigned now = atomic_load(&mount->flags);
-            unsigned flags = (now & ~clear) | set;
-            if (mount != path->mount && !(recursive && is_below(mount, path->mount))) {
-                continue;
-            }
-            if (pass == 1) {
-                atomic_store(&mount->flags, flags);
-            } else if (allows_more(mount, flags)) {
-                error = -EPERM;
-            } else if ((flags & ~now & MOUNT_READ_ONLY) != 0 && atomic_load(&mount->writers) != 0) {
-                error = -EBUSY;
-            }
-        }
-    }
-    mutex_unlock(&mount_lock);
-    return error;
-}
-
-struct mount *mount_find_id(uint64_t unique_id)
-{
-    struct mount *mount, *found = NULL;
-    mutex_lock(&mount_lock);
-    TAILQ_FOREACH (mount, &mounts, link) {
-        if (mount_unique_id(mount) == unique_id) {
-            found = mount_ref(mount);
-            break;
-        }
-    }
-    mutex_unlock(&mount_lock);
-    return found;
-}
-
-int mount_set_unbindable(const struct path *path, bool recursive, bool unbindable)
-{
-    struct mount *mount;
-    int error = -EINVAL;
-    mutex_lock(&mount_lock);
-    if (path->mount->attached && path->dentry == path->mount->root) {
-        TAILQ_FOREACH (mount, &mounts, link) {
-            if (mount == path->mount || (recursive && is_below(mount, path->mount))) {
-                mount->unbindable = unbindable;
-            }
-        }
-        error = 0;
-    }
-    mutex_unlock(&mount_lock);
-    return error;
-}
-
-void mount_lock_all(void)
-{
-    struct mount *mount;
-    mutex_lock(&mount_lock);
-    TAILQ_FOREACH (mount, &mounts, link) {
-        mount->locked = true;
-    }
-    mutex_unlock(&mount_lock);
+    mutex_lock(&dentry_lock);
+    mount_unhook_locked(mount, ret_old);
+    mutex_unlock(&dentry_lock);
+    mount_move_in_locked(mount, at);
 }
 
 /* Takes mount out of the tree and moves it to gone. mount_lock is held. */
-static void detach_locked(struct mount *mount, struct mount_list *gone)
+void mount_detach_locked(struct mount *mount, struct mount_list *gone)
 {
     struct path at;
     mutex_lock(&dentry_lock);
     if (mount->parent) {
-        unhook_locked(mount, &at);
+        mount_unhook_locked(mount, &at);
     }
     mutex_unlock(&dentry_lock);
     mount->attached = false;
+    mount->ns = NULL;
     TAILQ_REMOVE(&mounts, mount, link);
     TAILQ_INSERT_TAIL(gone, mount, link);
 }
 
 /* Drops the references that detached mounts held; no lock is held. */
-static void drop_detached(struct mount_list *gone)
+void mount_drop_detached(struct mount_list *gone)
 {
     struct mount *mount;
     while ((mount = TAILQ_FIRST(gone)) != NULL) {
@@ -581,7 +377,7 @@ int mount_remove(const struct path *path, enum mount_remove_how how)
     struct mount *mount, *next;
     int error = 0;
     mutex_lock(&mount_lock);
-    if (!target->attached || path->dentry != target->root || target->locked) {
+    if (!mount_is_ours(target) || path->dentry != target->root || target->locked) {
         error = -EINVAL;
     } else if (!target->parent) {
         error = -EBUSY;
@@ -592,13 +388,13 @@ int mount_remove(const struct path *path, enum mount_remove_how how)
     }
     if (error == 0) {
         TAILQ_FOREACH_SAFE (mount, &mounts, link, next) {
-            if (is_below(mount, target)) {
-                detach_locked(mount, &gone);
+            if (mount_is_below(mount, target)) {
+                mount_detach_locked(mount, &gone);
             }
         }
     }
     mutex_unlock(&mount_lock);
-    drop_detached(&gone);
+    mount_drop_detached(&gone);
     return error;
 }
 
@@ -618,13 +414,13 @@ void mount_fini(void)
     struct mount *mount;
     mutex_lock(&mount_lock);
     while ((mount = TAILQ_LAST(&mounts, mount_list)) != NULL) {
-        detach_locked(mount, &gone);
+        mount_detach_locked(mount, &gone);
     }
     mutex_lock(&dentry_lock);
     root_mount = NULL;
     mutex_unlock(&dentry_lock);
     mutex_unlock(&mount_lock);
-    drop_detached(&gone);
+    mount_drop_detached(&gone);
 }
 
 static int make_one(char *prefix, bool directory)

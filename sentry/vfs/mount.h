@@ -39,6 +39,14 @@ enum mount_flags { /* values of mount(2) */
 #define MOUNT_ATIME_FLAGS (MOUNT_NO_ATIME | MOUNT_NO_DIRATIME | MOUNT_RELATIME | MOUNT_STRICT_ATIME)
 #define MOUNT_SUPER_FLAGS (MOUNT_SYNC | MOUNT_MANDLOCK | MOUNT_DIR_SYNC | MOUNT_LAZYTIME)
 
+/* A mount tree of its own (CLONE_NEWNS). Those who see it hold references through fs_context. */
+struct mount_namespace {
+    struct refcount ref;
+    uint64_t id;        /* unique; the first one's is 1 */
+    struct mount *root; /* under RANK_MOUNT and the name cache's lock; the list's reference */
+    TAILQ_ENTRY(mount_namespace) link; /* in the list of all; under RANK_MOUNT */
+};
+
 struct mount {
     struct refcount ref;
     int id;
@@ -52,13 +60,14 @@ struct mount {
     TAILQ_ENTRY(mount) link; /* in the namespace's list */
     struct mount *hash_next; /* by (parent, point); under the name cache's lock */
     bool attached;           /* under RANK_MOUNT */
-    bool locked;             /* made by the sandbox, not by the guest: the guest may neither unmount
-                                nor move it, nor take back what its flags forbid */
-    bool unbindable;         /* under RANK_MOUNT */
-    struct mount *copy;      /* under RANK_MOUNT: during a recursive bind */
-    atomic_uint writers;     /* files open for writing: it cannot become read-only */
-    unsigned walks;          /* crossings, under the name cache's lock */
-    unsigned expire_walks;   /* its value when MNT_EXPIRE marked the mount; 0: not marked */
+    struct mount_namespace *ns; /* borrowed; set while attached. Under RANK_MOUNT */
+    bool locked;                /* what lies below is not the guest's to see: stays where it is */
+    bool flags_locked;          /* made by the sandbox: its flags cannot come to allow more */
+    bool unbindable;            /* under RANK_MOUNT */
+    struct mount *copy;         /* under RANK_MOUNT: during a recursive bind */
+    atomic_uint writers;        /* files open for writing: it cannot become read-only */
+    unsigned walks;             /* crossings, under the name cache's lock */
+    unsigned expire_walks;      /* its value when MNT_EXPIRE marked the mount; 0: not marked */
 };
 
 struct mount *mount_ref(struct mount *mount);
@@ -97,7 +106,22 @@ static inline uint64_t mount_unique_id(const struct mount *mount)
 }
 /* The attached mount with that number: a reference, or NULL. */
 struct mount *mount_find_id(uint64_t unique_id);
-/* Boot: from now on what is mounted is the sandbox's own (see locked). */
+struct fs_context;
+struct mount_namespace *mount_namespace_ref(struct mount_namespace *ns);   /* NULL-tolerant */
+struct mount_namespace *mount_namespace_unref(struct mount_namespace *ns); /* NULL-tolerant */
+/* CLONE_NEWNS: fs, which nobody else uses, gets a copy of its namespace. */
+int mount_namespace_copy(struct fs_context *fs) must_check;
+/* The namespace with that id: a reference, or NULL. */
+struct mount_namespace *mount_namespace_find(uint64_t id);
+/* The namespace of a mount: a reference, or NULL when it is detached. */
+struct mount_namespace *mount_get_namespace(struct mount *mount);
+/* Its root; references. */
+void mount_namespace_root(struct mount_namespace *ns, struct path *ret);
+/* pivot_root(2): the mount at new_root takes the place of the one at root, which goes to put_old.
+ * The caller changes the roots of tasks. EBUSY, EINVAL. */
+int mount_pivot(const struct path *root, const struct path *new_root,
+                const struct path *put_old) must_check;
+/* Boot: what is mounted now is the sandbox's own (see locked). */
 void mount_lock_all(void);
 int mount_set_unbindable(const struct path *path, bool recursive, bool unbindable) must_check;
 enum mount_remove_how {

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "platform/base/compiler.h"
 
 struct task;
@@ -16,8 +18,8 @@ struct super;
 int proc_new(struct super **ret_super) must_check;
 /* The kind (CLONE_NEW*) of namespace that a file of /proc/PID/ns stands for; 0: another file. */
 unsigned proc_file_namespace(const struct file *file);
-/* What statmount(2) and ioctl_ns(2) call the one mount namespace. */
-#define PROC_MOUNT_NAMESPACE_ID 1ULL
+/* For CLONE_NEWNS: the id of the mount namespace. */
+uint64_t proc_file_mount_namespace(const struct file *file);
 /* The process whose /proc/PID directory this is; borrowed from the file. NULL: another file. */
 struct process *proc_file_process(const struct file *file);
 /* -EACCES unless the caller may read what belongs to the task alone (Linux: ptrace_may_access). */
