@@ -167,6 +167,7 @@ int signal_frame_push(struct task *task, const struct linux_sigaction *action,
     regs->rax = 0;
     regs->rsp = addr;
     regs->rip = action->handler;
+    regs->cs = ARCH_USER_CS; /* Linux: x64_setup_rt_frame() */
     regs->eflags &= ~(ARCH_EFLAGS_DF | ARCH_EFLAGS_RF | ARCH_EFLAGS_TF);
     regs->orig_rax = UINT64_MAX;
     return 0;
