@@ -34,9 +34,9 @@ struct port_rule {
 };
 
 struct landlock_ruleset {
-    uint64_t fs, net, scoped; /* handled */
-    struct inode_rule *inodes;
-    size_t inode_count;
+    uint64_t fs, net, scoped;  /* handled */
+    struct inode_rule *inodes; /* open addressing by object; inode_slots entries, a power of two */
+    size_t inode_slots, inode_count;
     struct port_rule *ports;
     size_t port_count;
 };
@@ -72,7 +72,7 @@ void landlock_ruleset_free(struct landlock_ruleset *ruleset)
     if (!ruleset) {
         return;
     }
-    for (size_t i = 0; i < ruleset->inode_count; i++) {
+    for (size_t i = 0; i < ruleset->inode_slots; i++) {
         inode_unref(ruleset->inodes[i].inode);
     }
     free(ruleset->inodes);
@@ -85,19 +85,40 @@ static bool same_object(const struct inode *a, const struct inode *b)
     return a == b || (a->super == b->super && a->ino == b->ino);
 }
 
-/* Room for one more in an array whose lengths are powers of two. */
-static int make_room(void **array, size_t count, size_t size)
+/* The slot of the object, or the free one where it belongs. */
+static struct inode_rule *find_slot(struct inode_rule *slots, size_t count,
+                                    const struct inode *inode)
 {
-    if (count >= RULES_MAX) {
+    uint64_t hash = (inode->ino ^ (uint64_t)(uintptr_t)inode->super) * 0x9e3779b97f4a7c15ULL;
+    size_t i = (size_t)(hash >> 32) & (count - 1);
+    while (slots[i].inode && !same_object(slots[i].inode, inode)) {
+        i = (i + 1) & (count - 1);
+    }
+    return &slots[i];
+}
+
+/* Room for one rule more: half of the slots stay free. */
+static int make_room(struct landlock_ruleset *ruleset)
+{
+    if (ruleset->inode_count >= RULES_MAX) {
         return -E2BIG;
     }
-    if (count == 0 || (count & (count - 1)) == 0) {
-        void *larger = realloc(*array, (count ? count * 2 : 1) * size);
-        if (!larger) {
-            return -ENOMEM;
-        }
-        *array = larger;
+    if ((ruleset->inode_count + 1) * 2 <= ruleset->inode_slots) {
+        return 0;
     }
+    size_t count = ruleset->inode_slots ? ruleset->inode_slots * 2 : 8;
+    struct inode_rule *slots = calloc(count, sizeof(*slots));
+    if (!slots) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < ruleset->inode_slots; i++) {
+        if (ruleset->inodes[i].inode) {
+            *find_slot(slots, count, ruleset->inodes[i].inode) = ruleset->inodes[i];
+        }
+    }
+    free(ruleset->inodes);
+    ruleset->inodes = slots;
+    ruleset->inode_slots = count;
     return 0;
 }
 
@@ -107,19 +128,17 @@ int landlock_allow_inode(struct landlock_ruleset *ruleset, struct inode *inode, 
         (!S_ISDIR(inode_load(inode->mode)) && (rights & ~(uint64_t)LANDLOCK_FS_FILE))) {
         return -EINVAL;
     }
-    for (size_t i = 0; i < ruleset->inode_count; i++) {
-        if (same_object(ruleset->inodes[i].inode, inode)) {
-            ruleset->inodes[i].rights |= rights;
-            return 0;
-        }
+    int result = make_room(ruleset);
+    if (result != 0) {
+        return result;
     }
-    int result =
-        make_room((void **)&ruleset->inodes, ruleset->inode_count, sizeof(*ruleset->inodes));
-    if (result == 0) {
-        ruleset->inodes[ruleset->inode_count++] =
-            (struct inode_rule){.inode = inode_ref(inode), .rights = rights};
+    struct inode_rule *rule = find_slot(ruleset->inodes, ruleset->inode_slots, inode);
+    if (!rule->inode) {
+        rule->inode = inode_ref(inode);
+        ruleset->inode_count++;
     }
-    return result;
+    rule->rights |= rights;
+    return 0;
 }
 
 int landlock_allow_port(struct landlock_ruleset *ruleset, uint64_t port, uint64_t rights)
@@ -127,12 +146,21 @@ int landlock_allow_port(struct landlock_ruleset *ruleset, uint64_t port, uint64_
     if ((rights & ~ruleset->net) || port > UINT16_MAX) {
         return -EINVAL;
     }
-    int result = make_room((void **)&ruleset->ports, ruleset->port_count, sizeof(*ruleset->ports));
-    if (result == 0) {
-        ruleset->ports[ruleset->port_count++] =
-            (struct port_rule){.port = (uint16_t)port, .rights = rights};
+    for (size_t i = 0; i < ruleset->port_count; i++) {
+        if (ruleset->ports[i].port == port) {
+            ruleset->ports[i].rights |= rights;
+            return 0;
+        }
     }
-    return result;
+    struct port_rule *larger =
+        realloc(ruleset->ports, (ruleset->port_count + 1) * sizeof(*ruleset->ports));
+    if (!larger) {
+        return -ENOMEM;
+    }
+    ruleset->ports = larger;
+    ruleset->ports[ruleset->port_count++] =
+        (struct port_rule){.port = (uint16_t)port, .rights = rights};
+    return 0;
 }
 
 static struct landlock_ruleset *ruleset_copy(const struct landlock_ruleset *ruleset)
@@ -142,17 +170,20 @@ static struct landlock_ruleset *ruleset_copy(const struct landlock_ruleset *rule
     if (!copy) {
         return NULL;
     }
-    copy->inodes = calloc(ruleset->inode_count + 1, sizeof(*copy->inodes));
+    copy->inodes = calloc(ruleset->inode_slots + 1, sizeof(*copy->inodes));
     copy->ports = calloc(ruleset->port_count + 1, sizeof(*copy->ports));
     if (!copy->inodes || !copy->ports) {
         landlock_ruleset_free(copy);
         return NULL;
     }
-    for (size_t i = 0; i < ruleset->inode_count; i++) {
-        copy->inodes[i] = ruleset->inodes[i];
-        inode_ref(copy->inodes[i].inode);
-    }
+    copy->inode_slots = ruleset->inode_slots;
     copy->inode_count = ruleset->inode_count;
+    for (size_t i = 0; i < ruleset->inode_slots; i++) {
+        copy->inodes[i] = ruleset->inodes[i];
+        if (copy->inodes[i].inode) {
+            inode_ref(copy->inodes[i].inode);
+        }
+    }
     if (ruleset->port_count > 0) {
         memcpy(copy->ports, ruleset->ports, ruleset->port_count * sizeof(*copy->ports));
     }
@@ -219,12 +250,9 @@ int landlock_restrict(struct cred *cred, const struct landlock_ruleset *ruleset)
 
 static uint64_t rights_on(const struct landlock_ruleset *rules, const struct inode *inode)
 {
-    for (size_t i = 0; inode && i < rules->inode_count; i++) {
-        if (same_object(rules->inodes[i].inode, inode)) {
-            return rules->inodes[i].rights;
-        }
-    }
-    return 0;
+    return inode && rules->inode_slots > 0
+               ? find_slot(rules->inodes, rules->inode_slots, inode)->rights
+               : 0;
 }
 
 /* The place above (*mount, *dentry): the directory, or what a mount is on. False at the top. */
