@@ -32,10 +32,11 @@ static uint64_t area_offset(uint32_t slot)
 /* Room in the table and in the memfd for twice as many areas. */
 static int grow_table(struct stub *stub)
 {
-    uint32_t count = stub->area_count == 0 ? 1 : 2 * stub->area_count;
-    if (count > STUB_AREA_COUNT) {
+    if (stub->area_count == STUB_AREA_COUNT) {
         return -EAGAIN;
     }
+    uint32_t count = stub->area_count == 0 ? 1 : 2 * stub->area_count;
+    count = min_of(count, (uint32_t)STUB_AREA_COUNT);
     if (ftruncate(stub->pages, (off_t)area_offset(count)) != 0) {
         return -errno;
     }
