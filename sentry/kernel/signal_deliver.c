@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/kernel/core_dump.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/signal_sets.h"
 #include "sentry/kernel/task.h"
@@ -102,10 +103,15 @@ static void finish_restart(struct task *task, const struct linux_sigaction *acti
     regs->orig_rax = UINT64_MAX;
 }
 
-/* The default action. True when the task is to exit. (K) */
-static bool default_action(struct task *task, int signo)
+#define CORE_DUMPED 0x80 /* in a wait status */
+
+/* The default action; drops the lock for a while when there is a core to be written. True when the
+ * task is to exit. (K) */
+static bool default_action(struct task *task, const siginfo_t *info)
 {
     struct process *process = task->process;
+    int signo = info->si_signo;
+    bool dumped = false;
     uint64_t bit = SIGNAL_BIT(signo);
     if (bit & SIGNALS_IGNORED_BY_DEFAULT) {
         return false;
@@ -116,12 +122,13 @@ static bool default_action(struct task *task, int signo)
         }
         return false;
     }
-    int status = signo;
-    if ((bit & SIGNALS_CORE) && process->limits[RLIMIT_CORE].rlim_cur > 0) {
-        /* DIFFERS: no core file is written, so the "dumped" bit is never set. */
-        status = signo;
+    if ((bit & SIGNALS_CORE) && process->limits[RLIMIT_CORE].rlim_cur > 0 && !process->dumping) {
+        process->dumping = true; /* and whoever comes second just ends */
+        mutex_unlock(&kernel_lock);
+        dumped = core_dump(task, info);
+        mutex_lock(&kernel_lock);
     }
-    process_group_exit_locked(process, status);
+    process_group_exit_locked(process, dumped ? signo | CORE_DUMPED : signo);
     return true;
 }
 
@@ -183,7 +190,7 @@ void signal_deliver(struct task *task)
             continue;
         }
         if (action.handler == (uint64_t)(uintptr_t)SIG_DFL) {
-            if (default_action(task, signo)) {
+            if (default_action(task, &info)) {
                 break;
             }
             continue;

@@ -106,6 +106,7 @@ struct process {
     int oom_score_adj;                                /* (K) */
     int nice;                                         /* (K) */
     _Atomic uint32_t personality;
+    bool dumping;           /* (K) a thread writes the core file */
     struct key *keyring;    /* under keys_lock: the process keyring, a reference */
     char *cmdline_override; /* unused unless PR_SET_MM… */
 };

@@ -15,6 +15,7 @@
 #include "sentry/core/tunables.h"
 #include "sentry/fs/proc/internal.h"
 #include "sentry/kernel/aio.h"
+#include "sentry/kernel/core_dump.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/keyring.h"
 #include "sentry/kernel/task.h"
@@ -167,7 +168,22 @@ VALUE(poolsize, "256")
 VALUE(urandom_min_reseed_secs, "60")
 VALUE(write_wakeup_threshold, "256")
 VALUE(cap_last_cap, "40")
-VALUE(core_pattern, "core")
+static int show_core_pattern(struct proc_node *node, struct text *out)
+{
+    char pattern[CORE_PATTERN_MAX];
+    (void)node;
+    core_pattern_get(pattern);
+    text_printf(out, "%s\n", pattern);
+    return 0;
+}
+
+static int write_core_pattern(struct proc_node *node, char *data, size_t length)
+{
+    (void)node;
+    (void)length;
+    return core_pattern_set(data);
+}
+
 VALUE(core_uses_pid, "0")
 VALUE(dmesg_restrict, "1")
 VALUE(kptr_restrict, "1")
@@ -210,7 +226,7 @@ static const struct proc_entry keys_rows[] = {
 
 static const struct proc_entry kernel_rows[] = {
     ROW(cap_last_cap),
-    ROW(core_pattern),
+    PROC_WRITABLE("core_pattern", 0644, 0, show_core_pattern, write_core_pattern),
     ROW(core_uses_pid),
     ROW(dmesg_restrict),
     PROC_WRITABLE("domainname", 0644, 0, show_domainname, write_domainname),
