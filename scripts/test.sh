@@ -92,8 +92,9 @@ part "lint: format" sh tests/lint/format.sh
 part "unit, platform, gofer tests" run_ctest build-debug
 part "guests natively" tests/guests --dir "$guests"
 engines=$(build/stockade doctor --json | python3 -c '
-import json, sys
-print(*[l["detail"].replace(",", " ") for l in json.load(sys.stdin)["layers"] if l["name"] == "engines" and l["ok"]])' 2>/dev/null || echo ptrace)
+import json, re, sys
+detail = next(l["detail"] for l in json.load(sys.stdin)["layers"] if l["name"] == "engines")
+print(*[name for name, missing in re.findall(r"(?:^|, )([a-z]+)( \(not here)?", detail) if not missing])' 2>/dev/null || echo ptrace)
 for engine in $engines; do
     part "guests inside, $engine" tests/guests --dir "$guests" --stockade build-debug/stockade --engine "$engine"
     part "guests inside, $engine, one CPU" taskset -c 0 tests/guests --dir "$guests" --stockade build/stockade \
