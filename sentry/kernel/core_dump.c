@@ -221,6 +221,7 @@ static void append_status(struct dump *dump, int signo)
     status.pr_pgrp = process->pgid;
     status.pr_sid = process->session ? process->session->sid : 0;
     mutex_unlock(&kernel_lock);
+    task_complete_registers(task);
     memcpy(&status.pr_reg, &task->regs, sizeof(status.pr_reg));
     append_note(&dump->notes, "CORE", NT_PRSTATUS, &status, sizeof(status));
 }
