@@ -117,7 +117,10 @@ static int make_super(const struct sentry_config *config, const struct sentry_mo
     case SENTRY_MOUNT_GOFER: {
         bool never_written = false;
         result = new_gofer(config, mount, &never_written, ret_super);
-        *flags = (read_only ? MOUNT_READ_ONLY : 0U) | MOUNT_NO_DEV | MOUNT_RELATIME;
+        *flags = (read_only ? MOUNT_READ_ONLY : 0U) | MOUNT_RELATIME;
+        if (mount->mode != SENTRY_MODE_COW) {
+            *flags |= MOUNT_NO_DEV; /* nodes that the guest makes in memory are devices of ours */
+        }
         return result;
     }
     case SENTRY_MOUNT_TMPFS:
