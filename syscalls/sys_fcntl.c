@@ -13,6 +13,7 @@
 #include "sentry/vfs/file_lease.h"
 #include "sentry/vfs/file_lock.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/inode_flags.h"
 #include "syscalls/blocking.h"
 #include "syscalls/file_owner.h"
 #include "syscalls/lookup.h"
@@ -48,6 +49,9 @@ static long set_flags(struct file *file, int fd, unsigned wanted)
     unsigned flags = atomic_load(&file->flags);
     if ((wanted & O_NOATIME) != 0 && (flags & O_NOATIME) == 0 &&
         inode_load(file->inode->uid) != current.cred->fsuid && !capable(3 /* CAP_FOWNER */)) {
+        return -EPERM;
+    }
+    if ((flags & O_APPEND) != 0 && (wanted & O_APPEND) == 0 && inode_is_append_only(file->inode)) {
         return -EPERM;
     }
     int error =

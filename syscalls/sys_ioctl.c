@@ -11,6 +11,7 @@
 #include "sentry/fs/anon/async_io.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/inode.h"
+#include "syscalls/file_attr.h"
 #include "syscalls/file_owner.h"
 #include "syscalls/lookup.h"
 #include "syscalls/syscall.h"
@@ -97,6 +98,14 @@ long sys_ioctl(struct task *task, const struct syscall_args *args)
         return get_size(file, argument);
     case FIGETBSZ:
         return get_block_size(file, argument);
+    case FS_IOC_GETFLAGS:
+    case FS_IOC_SETFLAGS:
+    case FS_IOC_FSGETXATTR:
+    case FS_IOC_FSSETXATTR:
+        if (S_ISREG(file->inode->mode) || S_ISDIR(file->inode->mode)) {
+            return file_attr_ioctl(file, command, argument);
+        }
+        break;
     case FICLONE:
     case FICLONERANGE:
     case FIDEDUPERANGE:

@@ -111,6 +111,13 @@ static long put_statx(struct inode *inode, const struct path *path, unsigned mas
     value.stx_dev_major = major(attr.dev);
     value.stx_dev_minor = minor(attr.dev);
     value.stx_attributes_mask = STATX_ATTR_AUTOMOUNT | STATX_ATTR_MOUNT_ROOT;
+    if (inode->super->has_flags) {
+        const unsigned flags = inode_load(inode->flags);
+        value.stx_attributes_mask |= STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP;
+        value.stx_attributes |= ((flags & INODE_IMMUTABLE) != 0 ? STATX_ATTR_IMMUTABLE : 0U) |
+                                ((flags & INODE_APPEND_ONLY) != 0 ? STATX_ATTR_APPEND : 0U) |
+                                ((flags & INODE_NO_DUMP) != 0 ? STATX_ATTR_NODUMP : 0U);
+    }
     if (path && path->mount) {
         bool unique = (mask & STATX_MNT_ID_UNIQUE_BIT) != 0;
         value.stx_mask |= unique ? STATX_MNT_ID_UNIQUE_BIT : STATX_MNT_ID;

@@ -17,6 +17,7 @@
 #include "sentry/vfs/file_lock.h"
 #include "sentry/vfs/inotify_hooks.h"
 #include "sentry/vfs/special.h"
+#include "sentry/vfs/inode_flags.h"
 
 #define DAY 86400
 
@@ -118,6 +119,9 @@ int inode_getattr(struct inode *inode, struct inode_attr *ret_attr)
 
 int inode_permission(struct inode *inode, int mask)
 {
+    if ((mask & 2) != 0 && inode_is_immutable(inode)) {
+        return -EPERM;
+    }
     int error = cred_permission(current.cred, inode_load(inode->mode), inode_load(inode->uid),
                                 inode_load(inode->gid), mask);
     if (error == 0 && inode->ops->permission) {
@@ -135,6 +139,15 @@ static bool is_owner_or_capable(const struct inode *inode)
 static int check_setattr(struct inode *inode, struct inode_attr *attr, unsigned set)
 {
     const struct cred *cred = current.cred;
+    const unsigned others = INODE_SET_MODE | INODE_SET_UID | INODE_SET_GID;
+    bool given = (set & (INODE_SET_ATIME | INODE_SET_MTIME)) != 0 && (set & INODE_SET_TOUCH) == 0;
+    if (inode_is_fixed(inode) && ((set & others) != 0 || given)) {
+        return -EPERM; /* Linux: may_setattr */
+    }
+    if ((inode_is_immutable(inode) && (set & INODE_SET_TOUCH) != 0) ||
+        (inode_is_fixed(inode) && (set & INODE_SET_SIZE) != 0)) {
+        return -EPERM;
+    }
     if ((set & INODE_SET_SIZE) != 0 && attr->size > inode->size) {
         if (attr->size > current.file_limit) {
             if (current_hooks.send_signal) {

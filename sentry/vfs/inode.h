@@ -62,6 +62,10 @@ enum inode_flags {
     INODE_DEAD = 1, /* a removed directory: nothing can be made in it */
     INODE_LINKABLE =
         2, /* O_TMPFILE without O_EXCL: linkat may give it a name although nlink is 0 */
+    INODE_IMMUTABLE = 4, /* chattr +i: see inode_flags.h */
+    INODE_APPEND_ONLY = 8,
+    INODE_NO_DUMP = 16,
+    INODE_NO_ATIME = 32,
 };
 
 struct inode_ops {
@@ -168,6 +172,7 @@ struct super {
     struct mutex rename_lock; /* RANK_RENAME: directory topology */
     atomic_ullong next_ino;
     bool no_new_names;          /* an absent name cannot be made: ENOENT (proc) */
+    bool has_flags;             /* keeps the flags of chattr(1) */
     bool cache_forever;         /* names may be cached without revalidation */
     struct dentry *root_dentry; /* made by the first mount; reference */
     atomic_uint mounts;

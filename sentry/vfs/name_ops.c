@@ -15,6 +15,7 @@
 #include "sentry/vfs/dentry.h"
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/inode_flags.h"
 #include "sentry/vfs/inotify_hooks.h"
 #include "sentry/vfs/landlock.h"
 #include "sentry/vfs/mount.h"
@@ -67,8 +68,11 @@ int name_may_delete(struct inode *dir, struct inode *victim, bool directory)
         return -EPERM; /* Linux: directories of processes in /proc are immutable (S_IMMUTABLE) */
     }
     int error = inode_permission(dir, MAY_WRITE | MAY_EXEC);
+    if (error == 0 && inode_is_append_only(dir)) {
+        error = -EPERM;
+    }
     if (error == 0) {
-        error = check_sticky(dir, victim);
+        error = inode_is_fixed(victim) ? -EPERM : check_sticky(dir, victim);
     }
     if (error != 0) {
         return error;
@@ -235,7 +239,7 @@ static int check_link(struct inode *dir, struct inode *inode)
     if (dir->super != inode->super) {
         return -EXDEV;
     }
-    if (!dir->ops->link || S_ISDIR(inode->mode)) {
+    if (inode_is_fixed(inode) || !dir->ops->link || S_ISDIR(inode->mode)) {
         return -EPERM;
     }
     if (inode->nlink == 0 && (inode->flags & INODE_LINKABLE) == 0) {

@@ -17,6 +17,7 @@
 #include "sentry/vfs/file_lease.h"
 #include "sentry/vfs/fs_context.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/inode_flags.h"
 #include "sentry/vfs/inotify_hooks.h"
 #include "sentry/vfs/landlock.h"
 #include "sentry/vfs/mount.h"
@@ -191,6 +192,10 @@ static int may_open(const struct path *path, struct inode *inode, int mask, uint
         break;
     }
     int error = inode_permission(inode, mask);
+    if (error == 0 && inode_is_append_only(inode) &&
+        (((mask & MAY_WRITE) != 0 && (*flags & O_APPEND) == 0) || (*flags & O_TRUNC) != 0)) {
+        error = -EPERM;
+    }
     if (error == 0 && (*flags & O_NOATIME) != 0 && current.cred->fsuid != inode_load(inode->uid) &&
         !capable(CAP_FOWNER)) {
         error = -EPERM;

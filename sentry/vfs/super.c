@@ -20,6 +20,7 @@ void super_init(struct super *super, const struct super_ops *ops, const char *ty
     mutex_init(&super->rename_lock, RANK_RENAME);
     atomic_init(&super->next_ino, 2);
     super->cache_forever = false;
+    super->has_flags = false;
     super->root_dentry = NULL;
     atomic_init(&super->mounts, 0);
     super->max_links = 0;

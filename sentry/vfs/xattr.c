@@ -11,6 +11,7 @@
 #include "sentry/core/cred.h"
 #include "sentry/core/current.h"
 #include "sentry/vfs/inode.h"
+#include "sentry/vfs/inode_flags.h"
 #include "sentry/vfs/inotify_hooks.h"
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/path.h"
@@ -37,6 +38,9 @@ static int check(const struct path *path, const char *name, int mask)
     }
     if (write && mount_is_read_only(path->mount)) {
         return super_refuse_write(inode);
+    }
+    if (write && inode_is_fixed(inode)) {
+        return -EPERM;
     }
     if (has_prefix(name, "security.")) {
         int needed = strcmp(name, "security.capability") == 0 ? CAP_SETFCAP : CAP_SYS_ADMIN;

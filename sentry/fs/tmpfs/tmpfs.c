@@ -268,6 +268,7 @@ int tmpfs_new(const struct tmpfs_options *options, struct super **ret)
     super_init(&ts->super, &tmpfs_super_ops, options->type ? options->type : "tmpfs",
                TMPFS_MAGIC_NUMBER);
     ts->super.cache_forever = true;
+    ts->super.has_flags = options->type == NULL;
     ts->max_pages = (options->max_bytes + TMPFS_PAGE - 1) / TMPFS_PAGE;
     ts->max_inodes = options->max_inodes;
     uint32_t mode = options->mode != 0 ? options->mode & 07777U : 01777;
