@@ -131,7 +131,14 @@ static void segment_describe(struct mm_backing *backing, struct text *path, uint
     *ret_ino = segment->ino;
 }
 
+static int segment_source(struct mm_backing *backing, uint64_t offset, uint64_t length, int prot,
+                          struct mm_source *ret_source)
+{
+    return file_mmap(segment_of(backing)->file, offset, length, prot, MAP_SHARED, ret_source);
+}
+
 static const struct mm_backing_ops segment_ops = {
+    .source = segment_source,
     .ref = segment_ref,
     .unref = segment_unref,
     .mapped = segment_mapped,

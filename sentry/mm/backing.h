@@ -11,6 +11,7 @@
 
 struct text;
 struct mm_backing;
+struct mm_source;
 
 struct mm_backing_ops {
     void (*ref)(struct mm_backing *backing);
@@ -23,6 +24,9 @@ struct mm_backing_ops {
     /* An area of the backing came into being (1) or is gone (-1): each part of a split one, each
      * copy of a fork. Under the lock of the area table but for the -1. May be NULL. */
     void (*mapped)(struct mm_backing *backing, int delta);
+    /* What to map for [offset, offset+length) of the backing, shared (remap_file_pages). */
+    int (*source)(struct mm_backing *backing, uint64_t offset, uint64_t length, int prot,
+                  struct mm_source *ret_source) must_check;
     /* msync(MS_SYNC). 0 or negative errno. */
     int (*sync)(struct mm_backing *backing) must_check;
 };

@@ -55,7 +55,17 @@ static void shared_memory_describe(struct mm_backing *backing, struct text *path
     *ret_ino = memory->ino;
 }
 
+static int shared_memory_source(struct mm_backing *backing, uint64_t offset, uint64_t length,
+                                int prot, struct mm_source *ret_source)
+{
+    (void)length;
+    (void)prot;
+    *ret_source = (struct mm_source){.fd = from_backing(backing)->fd, .offset = offset};
+    return 0;
+}
+
 static const struct mm_backing_ops shared_memory_ops = {
+    .source = shared_memory_source,
     .ref = shared_memory_ref,
     .unref = shared_memory_unref,
     .describe = shared_memory_describe,

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/inotify.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -606,7 +607,15 @@ static int backing_sync(struct mm_backing *backing)
     return file->ops->sync ? file->ops->sync(file, false) : 0;
 }
 
+static int backing_source(struct mm_backing *backing, uint64_t offset, uint64_t length, int prot,
+                          struct mm_source *ret_source)
+{
+    struct file *file = container_of(backing, struct file, backing);
+    return file_mmap(file, offset, length, prot, MAP_SHARED, ret_source);
+}
+
 const struct mm_backing_ops file_backing_ops = {
+    .source = backing_source,
     .ref = backing_ref,
     .unref = backing_unref,
     .describe = backing_describe,
