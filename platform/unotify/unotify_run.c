@@ -148,7 +148,21 @@ static int resume(struct platform_thread *thread, struct arch_regs *regs)
     return rc;
 }
 
-/* What the kernel tells of a call; all else stays as it was known last. */
+/* All else stays as it was known last. In debug builds, who uses it without asking is found out. */
+static void forget_unknown(struct arch_regs *regs)
+{
+#ifdef STOCKADE_DEBUG_LOCKS
+    const uint64_t unknown = 0x5ead0000beef;
+    regs->rbx = regs->rbp = regs->rsp = unknown;
+    regs->r11 = regs->r12 = regs->r13 = regs->r14 = regs->r15 = unknown;
+    regs->fs_base = regs->gs_base = unknown;
+    regs->eflags = 0;
+#else
+    (void)regs;
+#endif
+}
+
+/* What the kernel tells of a call. */
 static void show_call(struct platform_thread *thread, struct arch_regs *regs)
 {
     const struct host_notification *call = &thread->call;
@@ -164,6 +178,7 @@ static void show_call(struct platform_thread *thread, struct arch_regs *regs)
     regs->r9 = call->args[5];
     regs->rip = call->ip;
     regs->rcx = call->ip;
+    forget_unknown(regs);
     thread->shown = *regs;
     thread->complete = false;
 }

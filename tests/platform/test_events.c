@@ -210,6 +210,7 @@ static void test_single_step(void **state)
         assert_true((regs.eflags & ARCH_EFLAGS_TF) != 0);
     }
     guest_run_to_call(thread, &regs, SYS_read);
+    guest_complete(thread, &regs);
     assert_true((regs.eflags & ARCH_EFLAGS_TF) != 0);
     guest_run(thread, &regs, PLATFORM_EVENT_FAULT, &event);
     assert_int_equal(event.fault.signo, SIGTRAP);
