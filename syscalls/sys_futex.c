@@ -229,7 +229,7 @@ long sys_futex_requeue(struct task *task, const struct syscall_args *args)
         return result;
     }
     if (words[0].shared != words[1].shared) {
-        return -EINVAL; /* DIFFERS: Linux moves between private and shared words */
+        return -EINVAL;
     }
     return futex_requeue(task, words[0].addr, words[1].addr, words[0].shared, arg_int(args, 2),
                          arg_int(args, 3), &words[0].expected);

@@ -1,5 +1,5 @@
-/* sys_landlock.c: landlock_create_ruleset, landlock_add_rule, landlock_restrict_self. Sources: the
- * man pages of the calls, Linux security/landlock/syscalls.c. */
+/* sys_landlock.c: landlock_create_ruleset, landlock_add_rule, landlock_restrict_self, and the list
+ * of security modules. Sources: the man pages of the calls, Linux security/landlock/syscalls.c. */
 #include <linux/capability.h>
 #include <sys/stat.h>
 
@@ -146,4 +146,23 @@ long sys_landlock_restrict_self(struct task *task, const struct syscall_args *ar
     task_set_cred(cred);
     landlock_reap();
     return 0;
+}
+
+/* Linux: the security modules there are, by number (include/uapi/linux/lsm.h). */
+long sys_lsm_list_modules(struct task *task, const struct syscall_args *args)
+{
+    static const uint64_t modules[] = {100 /* capabilities */, 110 /* Landlock */};
+    const uint32_t needed = sizeof(modules);
+    uint32_t size;
+    (void)task;
+    if (arg_uint(args, 2) != 0) {
+        return -EINVAL;
+    }
+    if (copy_in(args->arg[1], &size) != 0 || copy_out(args->arg[1], &needed) != 0) {
+        return -EFAULT;
+    }
+    if (size < needed) {
+        return -E2BIG;
+    }
+    return copy_out(args->arg[0], &modules) != 0 ? -EFAULT : (long)array_size(modules);
 }

@@ -164,4 +164,6 @@ TEST_CASE(newer_forms)
     CHECK_EQ(syscall(SYS_futex_wake, words, 4, 1, SIZE_U32), 0);
     CHECK_EQ(syscall(SYS_futex_wake, words + 1, 4, 1, SIZE_U32), 1);
     CHECK_CHILD_OK(pid);
+    waiters[1].flags = SIZE_U32 | PRIVATE; /* both are shared, or none is */
+    CHECK_ERRNO(syscall(SYS_futex_requeue, waiters, 0, 0, 1), EINVAL);
 }

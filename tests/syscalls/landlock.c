@@ -418,3 +418,22 @@ TEST_CASE(abstract_sockets_within)
     }
     CHECK_CHILD_OK(pid);
 }
+
+TEST_CASE(list_of_modules)
+{
+    uint64_t ids[64];
+    uint32_t size = sizeof(ids);
+    long count = syscall(461 /* lsm_list_modules */, ids, &size, 0);
+    if (count < 0 && errno == ENOSYS) {
+        SKIP("no lsm_list_modules here");
+    }
+    CHECK_OK(count);
+    CHECK_EQ(size, (unsigned)count * 8);
+    CHECK(count > 0 && ids[0] >= 100);
+    size = 1;
+    CHECK_ERRNO(syscall(461, ids, &size, 0), E2BIG);
+    CHECK_EQ(size, (unsigned)count * 8);
+    CHECK_ERRNO(syscall(461, ids, &size, 1), EINVAL);
+    CHECK_ERRNO(syscall(461, ids, NULL, 0), EFAULT);
+    CHECK_ERRNO(syscall(461, NULL, &size, 0), EFAULT);
+}
