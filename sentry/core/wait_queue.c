@@ -48,8 +48,9 @@ void wait_queue_wake(struct wait_queue *queue, uint32_t events)
     mutex_lock_nested(&queue->lock);
     TAILQ_FOREACH (entry, &queue->entries, link) {
         if ((events & (entry->events | EPOLLERR | EPOLLHUP)) != 0) {
+            entry->declined = false;
             entry->wake(entry, events);
-            if (entry->exclusive) {
+            if (entry->exclusive && !entry->declined) {
                 break;
             }
         }

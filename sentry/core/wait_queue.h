@@ -32,7 +32,8 @@ struct wait_entry {
     TAILQ_ENTRY(wait_entry) link;
     struct wait_queue *queue; /* NULL when not queued; written by the owner only */
     uint32_t events;          /* EPOLL* mask; EPOLLERR and EPOLLHUP are always included */
-    bool exclusive;           /* wait_queue_wake stops after waking one exclusive entry */
+    bool exclusive;           /* wait_queue_wake stops after waking one exclusive entry … */
+    bool declined;            /* … unless its wake op set this: nobody waits there */
     wait_wake_fn wake;
     void *owner;
 };

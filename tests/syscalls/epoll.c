@@ -187,3 +187,22 @@ TEST_CASE(read_hangup)
     CHECK_EQ(epoll_wait(epoll, events, 16, 0), 1);
     CHECK_EQ(events[0].events, EPOLLRDHUP);
 }
+
+TEST_CASE(exclusive_passes_over_the_idle)
+{
+    int pipes[2];
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE};
+    CHECK_OK(pipe(pipes));
+    int idle = (int)CHECK_OK(epoll_create1(0));
+    CHECK_OK(epoll_ctl(idle, EPOLL_CTL_ADD, pipes[0], &event));
+    pid_t child = guest_fork();
+    if (child == 0) {
+        int waits = (int)CHECK_OK(epoll_create1(0));
+        CHECK_OK(epoll_ctl(waits, EPOLL_CTL_ADD, pipes[0], &event));
+        CHECK_EQ(epoll_wait(waits, &event, 1, 5000), 1);
+        _exit(0);
+    }
+    guest_sleep_ms(200);
+    CHECK_EQ(write(pipes[1], "x", 1), 1);
+    CHECK_CHILD_OK(child);
+}

@@ -110,6 +110,8 @@ static void item_wake(struct wait_entry *entry, uint32_t events)
         wake = true;
     }
     mutex_unlock(&ep->ready_lock);
+    /* Linux: ep_poll_callback: an instance that nobody waits on does not use up the event. */
+    entry->declined = !wake || wait_queue_empty(&ep->queue);
     if (wake) {
         wait_queue_wake(&ep->queue, EPOLLIN | EPOLLRDNORM);
     }
