@@ -5,8 +5,10 @@
 #include "syscalls/dispatch.h"
 
 #include <stdatomic.h>
+#include <sys/ptrace.h>
 
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
 #include "syscalls/strace.h"
 #include "syscalls/syscall.h"
@@ -88,29 +90,97 @@ static enum seccomp_decision filter_call(struct task *task, int number,
     return seccomp_check(task, number, args->arg, ret_result);
 }
 
+/* The call as it stands in the registers now: a tracer may have changed it. */
+static void read_call(const struct arch_regs *regs, unsigned *ret_number, struct syscall_args *args)
+{
+    *ret_number = (unsigned)regs->orig_rax;
+    *args = (struct syscall_args){{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
+}
+
+/* The tracer hears of the call, and decides. False: it is not made, rax is the result. */
+static bool ask_tracer(struct task *task, bool by_filter, long data, unsigned *number,
+                       struct syscall_args *args)
+{
+    bool proceed = true;
+    if (by_filter) {
+        ptrace_event(task, PTRACE_EVENT_SECCOMP, (uint64_t)data);
+        proceed = !atomic_load(&task->exiting);
+    } else {
+        proceed = ptrace_call_enter(task);
+    }
+    read_call(&task->regs, number, args);
+    return proceed && *number != UINT32_MAX;
+}
+
+/* Tracer, then filters, then the call. *ret_result is valid unless it says SECCOMP_ROLL_BACK, or
+ * SECCOMP_SKIPPED: a tracer has left the result in rax. */
+static enum seccomp_decision decide_call(struct task *task, unsigned *number,
+                                         struct syscall_args *args, long *ret_result)
+{
+    if (atomic_load_explicit(&task->ptrace.mode, memory_order_relaxed) != 0 &&
+        !ask_tracer(task, false, 0, number, args)) {
+        return SECCOMP_SKIPPED;
+    }
+    if (atomic_load_explicit(&task->seccomp_mode, memory_order_relaxed) == 0) {
+        return SECCOMP_PROCEED;
+    }
+    enum seccomp_decision decision = filter_call(task, (int)*number, args, ret_result);
+    if (decision != SECCOMP_ASK_TRACER) {
+        return decision;
+    }
+    if (!ptrace_event_enabled(task, PTRACE_EVENT_SECCOMP)) {
+        *ret_result = -ENOSYS;
+        return SECCOMP_ANSWER;
+    }
+    if (!ask_tracer(task, true, *ret_result, number, args)) {
+        return SECCOMP_SKIPPED;
+    }
+    /* Linux: the call may be another one now: the filters see it, but do not ask again. */
+    decision = filter_call(task, (int)*number, args, ret_result);
+    return decision == SECCOMP_ASK_TRACER ? SECCOMP_PROCEED : decision;
+}
+
+/* The tracer sees the result, and may change it. */
+static long report_result(struct task *task, uint64_t number, bool replaced, long result)
+{
+    struct arch_regs *regs = &task->regs;
+    task_complete_registers(task);
+    if (!replaced) {
+        regs->rax = (uint64_t)result;
+    }
+    if (!replaced || (unsigned)number != NR_RT_SIGRETURN) {
+        regs->orig_rax = number;
+    }
+    ptrace_call_exit(task);
+    return (long)regs->rax;
+}
+
 void syscall_dispatch(struct task *task)
 {
     struct arch_regs *regs = &task->regs;
+    if (atomic_load_explicit(&task->ptrace.mode, memory_order_relaxed) != 0) {
+        task_complete_registers(task);
+    }
     uint64_t raw = regs->rax;
     /* Linux: the number is the lower 32 bits, compared as unsigned (do_syscall_x64). */
-    unsigned number = (unsigned)raw;
-    struct syscall_args args = {{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
+    unsigned number;
+    struct syscall_args args;
     struct strace_call trace;
     bool tracing = strace_enabled();
 
     regs->orig_rax = raw;
     regs->rax = (uint64_t)-ENOSYS;
+    read_call(regs, &number, &args);
     atomic_store_explicit(&task->syscall_nr, (int)number, memory_order_relaxed);
     if (tracing) {
         strace_enter(&trace, task, number, &args);
     }
     long result = 0;
-    enum seccomp_decision decision = SECCOMP_PROCEED;
-    if (atomic_load_explicit(&task->seccomp_mode, memory_order_relaxed) != 0) {
-        decision = filter_call(task, (int)number, &args, &result);
-    }
+    enum seccomp_decision decision = decide_call(task, &number, &args, &result);
     if (decision == SECCOMP_PROCEED) {
         result = run_call(task, number, &args);
+    } else if (decision == SECCOMP_SKIPPED) {
+        result = (long)regs->rax;
     }
     if (atomic_load_explicit(&counting, memory_order_relaxed) && number < SYSCALL_COUNT) {
         count_call(number, result);
@@ -126,10 +196,16 @@ void syscall_dispatch(struct task *task)
         regs->rax = raw;
         replaced = true;
     }
+    if (atomic_load_explicit(&task->ptrace.mode, memory_order_relaxed) != 0 &&
+        decision != SECCOMP_ROLL_BACK) {
+        result = report_result(task, number, replaced, result);
+    }
     if (!replaced) {
         regs->rax = (uint64_t)result;
     }
-    if (replaced || !is_restart_class(result)) {
+    /* A tracer that stops the task before a signal, or at its end, sees in which call it was. */
+    bool goes_on = !atomic_load(&task->work) && !atomic_load(&task->exiting);
+    if (replaced || (goes_on && !is_restart_class(result))) {
         regs->orig_rax = UINT64_MAX; /* nothing for signal_deliver to restart */
     }
 }

@@ -4,8 +4,8 @@
  * Registers: the number is in rax. Dispatch copies it to orig_rax, runs the call and puts the
  * result into rax. A restart class (-512 … -516, sentry/core/restart.h) is left in rax:
  * signal_deliver, which runs next, sees orig_rax and rax and makes it -EINTR or a call to be
- * repeated. After any other result orig_rax is UINT64_MAX. Calls that replace all registers
- * (rt_sigreturn, a successful execve) keep what they set.
+ * repeated. After any other result orig_rax is UINT64_MAX, or signal_deliver makes it so. Calls
+ * that replace all registers (rt_sigreturn, a successful execve) keep what they set.
  */
 #pragma once
 

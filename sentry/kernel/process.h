@@ -44,6 +44,12 @@ void process_thread_left_locked(struct process *process);
 /* exec: kills every other thread of the process and becomes its leader. */
 int task_become_only_thread(struct task *task) must_check;
 
+/* A zombie is shown to its parent (who may have no wish for it): the tracer, if any, is done. (K)
+ */
+void process_announce_exit_locked(struct process *process);
+/* CLD_EXITED, CLD_KILLED … and si_status of a wait status. */
+void task_status_to_siginfo(int wait_status, int *ret_code, int *ret_status);
+
 /* Sends SIGHUP and SIGCONT to groups that the exit of process orphaned. (K) */
 void process_check_orphans_locked(struct process *process);
 

@@ -310,8 +310,8 @@ enum seccomp_decision seccomp_check(struct task *task, int number, const uint64_
         send_sigsys(task, number, value);
         return SECCOMP_ROLL_BACK;
     case SECCOMP_RET_TRACE:
-        *ret_result = -ENOSYS; /* as without a tracer */
-        return SECCOMP_ANSWER;
+        *ret_result = value;
+        return SECCOMP_ASK_TRACER;
     case SECCOMP_RET_USER_NOTIF:
         return seccomp_ask(match, task, &data, ret_result);
     case SECCOMP_RET_KILL_THREAD:

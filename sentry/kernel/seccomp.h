@@ -21,8 +21,10 @@ struct task;
 
 enum seccomp_decision {
     SECCOMP_PROCEED,
-    SECCOMP_ANSWER,    /* the call's result is *ret_result */
-    SECCOMP_ROLL_BACK, /* the registers are to be those before the call; a signal is on its way */
+    SECCOMP_ANSWER,     /* the call's result is *ret_result */
+    SECCOMP_ASK_TRACER, /* *ret_result is the data for it; without one the call fails: -ENOSYS */
+    SECCOMP_SKIPPED,    /* by a tracer: the result is in rax; not from seccomp_check */
+    SECCOMP_ROLL_BACK,  /* the registers are to be those before the call; a signal is on its way */
 };
 
 /* Asks the task's filters; may sleep for an answer from user space. Own thread. */

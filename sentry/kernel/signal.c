@@ -12,6 +12,7 @@
 #include "platform/platform.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/signal_sets.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/landlock.h"
@@ -108,7 +109,11 @@ static void continue_process(struct process *process)
     process->stop_signal = 0;
     struct task *task;
     TAILQ_FOREACH (task, &process->threads, thread_link) {
-        if (task->stopped) {
+        task->ptrace.took_stop = false;
+        task->ptrace.stop_valid = false;
+        /* Linux: ptrace_trap_notify: a seized tracee tells that it would go on. */
+        task->ptrace.trap_notify = task->ptrace.seized;
+        if (task->stopped || task->ptrace.seized) {
             task_kick_locked(task);
         }
     }
@@ -136,6 +141,12 @@ static bool prepare_signal(struct process *process, struct task *task, int signo
     }
     if (!is_ignored(process, signo)) {
         return true;
+    }
+    /* A tracer sees ignored signals, too. */
+    TAILQ_FOREACH (each, &process->threads, thread_link) {
+        if (each->ptrace.tracer && (!task || task == each)) {
+            return true;
+        }
     }
     /* An ignored signal is kept only while it is blocked: the disposition may change. */
     if (task) {

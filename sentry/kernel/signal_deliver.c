@@ -8,6 +8,7 @@
 
 #include "sentry/kernel/core_dump.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/signal_sets.h"
 #include "sentry/kernel/task.h"
 
@@ -16,10 +17,18 @@
 /* Every thread has parked: the process counts as stopped. (K) */
 static void stop_complete(struct process *process)
 {
-    if (process->stop_requested && process->stopped_threads == process->thread_count &&
-        !process->stop_reported) {
-        process->stop_reported = true;
-        process->stop_unwaited = true;
+    if (!process->stop_requested || process->stop_reported) {
+        return;
+    }
+    struct task *task;
+    TAILQ_FOREACH (task, &process->threads, thread_link) {
+        if (!task->stopped && !task->ptrace.took_stop) {
+            return;
+        }
+    }
+    process->stop_reported = true;
+    process->stop_unwaited = true;
+    if (!ptrace_by_parent_locked(process)) { /* it hears of its tracee */
         process_notify_parent_locked(process, SIGCHLD, CLD_STOPPED, process->stop_signal);
     }
 }
@@ -32,15 +41,15 @@ void process_thread_left_locked(struct process *process)
 /* Starts a group stop; the calling thread parks at once, the others when they come by. (K) */
 static void stop_begin(struct process *process, int signo)
 {
-    if (process->stop_requested) {
-        return;
+    if (!process->stop_requested) {
+        process->stop_requested = true;
+        process->stop_signal = signo;
+        process->stop_reported = false;
+        process->continued = false;
     }
-    process->stop_requested = true;
-    process->stop_signal = signo;
-    process->stop_reported = false;
-    process->continued = false;
     struct task *task;
     TAILQ_FOREACH (task, &process->threads, thread_link) {
+        task->ptrace.took_stop = false; /* a tracee that was resumed stops again */
         task_kick_locked(task);
     }
 }
@@ -50,9 +59,8 @@ static void stop_park(struct task *task)
 {
     struct process *process = task->process;
     task->stopped = true;
-    process->stopped_threads++;
     stop_complete(process);
-    while (process->stop_requested && !task->exiting) {
+    while (process->stop_requested && !task->exiting && !task->ptrace.tracer) {
         sleeper_prepare(&task->sleeper);
         atomic_store(&task->state, TASK_STOPPED);
         mutex_unlock(&kernel_lock);
@@ -60,7 +68,6 @@ static void stop_park(struct task *task)
         mutex_lock(&kernel_lock);
     }
     atomic_store(&task->state, TASK_RUNNING);
-    process->stopped_threads--;
     task->stopped = false;
 }
 
@@ -117,6 +124,9 @@ static bool default_action(struct task *task, const siginfo_t *info)
         return false;
     }
     if (bit & SIGNALS_STOP) {
+        if (task->ptrace.tracer && !task->ptrace.stop_valid) {
+            return false; /* SIGCONT came while the tracer looked at it */
+        }
         if (signo == SIGSTOP || !process_group_orphaned_locked(process->pgid, NULL)) {
             stop_begin(process, signo);
         }
@@ -138,6 +148,7 @@ static void run_handler(struct task *task, const struct linux_sigaction *action,
 {
     finish_restart(task, action);
     int signo = info->si_signo;
+    bool stepping = ptrace_stepping(task);
     int result = signal_frame_push(task, action, info, saved_mask);
     if (result != 0) {
         siginfo_t segv;
@@ -159,6 +170,23 @@ static void run_handler(struct task *task, const struct linux_sigaction *action,
         mask |= SIGNAL_BIT(signo);
     }
     signal_set_mask(task, mask);
+    if (stepping) {
+        ptrace_step_into_handler(task);
+    }
+}
+
+/* What comes before signals. True: look again. (K), may be dropped meanwhile. */
+static bool take_stop(struct task *task)
+{
+    bool stop = task->process->stop_requested && !task->ptrace.took_stop;
+    if (task->ptrace.tracer && (stop || ptrace_trap_pending_locked(task))) {
+        ptrace_trap_locked(task);
+        return true;
+    }
+    if (stop) {
+        stop_park(task);
+    }
+    return stop;
 }
 
 void (*signal_trace)(struct task *task, const siginfo_t *info);
@@ -173,14 +201,19 @@ void signal_deliver(struct task *task)
         if (task->exiting) {
             break;
         }
-        if (process->stop_requested) {
-            stop_park(task);
+        if (take_stop(task)) {
             continue;
         }
         siginfo_t info;
         int signo = signal_dequeue_locked(task, ~task->signal_mask, &info);
         if (signo == 0) {
             break;
+        }
+        if (task->ptrace.tracer) {
+            signo = ptrace_signal_locked(task, &info);
+            if (signo == 0) {
+                continue;
+            }
         }
         if (signal_trace) {
             signal_trace(task, &info);

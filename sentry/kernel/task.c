@@ -11,6 +11,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/fd_table.h"
 #include "sentry/vfs/fs_context.h"
@@ -198,6 +199,7 @@ struct task *task_new(struct process *process)
     task->sleeper.owner = task;
     signal_queue_init(&task->pending);
     wait_queue_init(&task->signal_wait);
+    TAILQ_INIT(&task->ptrace.tracees);
     task->altstack_flags = SS_DISABLE;
     task->syscall_nr = -1;
     task->start_ns = clock_ns(CLOCK_BOOTTIME);
@@ -253,7 +255,8 @@ bool task_signal_pending(struct task *task)
         return false;
     }
     mutex_lock(&kernel_lock);
-    bool pending = task->exiting || task->process->stop_requested ||
+    bool pending = task->exiting || ptrace_trap_pending_locked(task) ||
+                   (task->process->stop_requested && !task->ptrace.took_stop) ||
                    ((task->pending.set | task->process->pending.set) &
                     ~(task->signal_mask & ~task->wait_mask)) != 0;
     mutex_unlock(&kernel_lock);

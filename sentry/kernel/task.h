@@ -24,6 +24,7 @@
 #include "sentry/core/restart.h"
 #include "sentry/core/timer.h"
 #include "sentry/core/wait_queue.h"
+#include "sentry/kernel/ptrace_state.h"
 #include "sentry/kernel/signal.h"
 
 struct fd_table;
@@ -83,7 +84,6 @@ struct process {
     struct signal_queue pending;   /* (K) process-directed */
     bool stop_requested;           /* (K) group stop: threads park */
     int stop_signal;               /* (K) its signal */
-    int stopped_threads;           /* (K) */
     bool stop_reported;            /* (K) the parent was told of this stop */
     bool stop_unwaited, continued; /* (K) what WUNTRACED, WCONTINUED will take */
     struct wait_queue child_wait;  /* woken when a child changes state */
@@ -111,7 +111,14 @@ struct process {
     char *cmdline_override; /* unused unless PR_SET_MM… */
 };
 
-enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_STOPPED, TASK_ZOMBIE, TASK_DEAD };
+enum task_state {
+    TASK_RUNNING,
+    TASK_SLEEPING,
+    TASK_STOPPED,
+    TASK_TRACED,
+    TASK_ZOMBIE,
+    TASK_DEAD,
+};
 
 /* What restart_syscall(2) repeats: a relative sleep turned absolute. */
 struct restart_block {
@@ -186,7 +193,8 @@ struct task {
     atomic_bool thp_disabled;
     bool forked;                    /* (K) PF_FORKNOEXEC */
     _Atomic uint64_t sleep_regs[8]; /* see task_sleep_registers */
-    void *initial_xstate;           /* loaded when the thread starts; owned */
+    struct ptrace_state ptrace;
+    void *initial_xstate; /* loaded when the thread starts; owned */
 };
 
 static inline struct task *current_task(void)

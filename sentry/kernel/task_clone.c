@@ -8,11 +8,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 
 #include "sentry/kernel/ipc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/keyring.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
@@ -213,9 +215,19 @@ static int check_counts_locked(struct task *parent)
     return 0;
 }
 
+/* The event that the tracer wants to be told of, or 0. Linux: kernel_clone. */
+static int wanted_event(struct task *parent, const struct clone_request *request)
+{
+    int event = request->flags & CLONE_VFORK      ? PTRACE_EVENT_VFORK
+                : request->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE
+                                                  : PTRACE_EVENT_FORK;
+    bool untraced = request->flags & CLONE_UNTRACED;
+    return !untraced && ptrace_event_enabled(parent, event) ? event : 0;
+}
+
 /* Enters the child into the tables. (K) */
 static int publish_locked(struct task *parent, struct task *child,
-                          const struct clone_request *request)
+                          const struct clone_request *request, int event)
 {
     struct process *process = child->process;
     if (parent->exiting || task_fatal_pending_locked(parent)) {
@@ -262,6 +274,10 @@ static int publish_locked(struct task *parent, struct task *child,
         child->vfork_parent = task_ref(parent);
         parent->vfork_done = false;
     }
+    child->ptrace.creator_tid = parent->tid;
+    if (event != 0 || (request->flags & CLONE_PTRACE)) {
+        ptrace_inherit_locked(child, parent);
+    }
     atomic_fetch_add(&kernel.forks, 1);
     return tid;
 }
@@ -272,6 +288,7 @@ static void discard(struct task *child, bool published)
     if (published) {
         mutex_lock(&kernel_lock);
         struct process *process = child->process;
+        ptrace_unlink_locked(child);
         TAILQ_REMOVE(&process->threads, child, thread_link);
         process->thread_count--;
         process->live_count--;
@@ -368,9 +385,10 @@ long task_clone(struct task *parent, const struct clone_request *request)
         result = copy_state(parent, child, request);
     }
     int tid = result;
+    int event = wanted_event(parent, request);
     if (result == 0) {
         mutex_lock(&kernel_lock);
-        tid = publish_locked(parent, child, request);
+        tid = publish_locked(parent, child, request, event);
         mutex_unlock(&kernel_lock);
     }
     if (tid < 0) {
@@ -395,8 +413,12 @@ long task_clone(struct task *parent, const struct clone_request *request)
         return result;
     }
     task_unref(child);
+    if (event != 0) {
+        ptrace_event(parent, event, (uint64_t)tid);
+    }
     if (request->flags & CLONE_VFORK) {
         wait_for_vfork(parent);
+        ptrace_event(parent, PTRACE_EVENT_VFORK_DONE, (uint64_t)tid);
     }
     return tid;
 }

@@ -16,6 +16,7 @@
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/aio.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/signal_sets.h"
 #include "sentry/kernel/task_run.h"
 #include "sentry/mm/mm.h"
@@ -26,14 +27,18 @@
 
 /* Credentials of the new program: setuid and setgid bits, capabilities. Linux:
  * begin_new_exec, cap_bprm_creds_from_file. */
-static struct cred *exec_cred(const struct cred *old, struct file *file, bool *ret_secure)
+static struct cred *exec_cred(struct task *task, struct file *file, bool *ret_secure)
 {
+    const struct cred *old = task->cred;
+    mutex_lock(&kernel_lock);
+    bool traced = !ptrace_allows_privileges_locked(task);
+    mutex_unlock(&kernel_lock);
     struct cred *cred = cred_copy(old);
     if (!cred) {
         return NULL;
     }
     struct inode_attr attr;
-    bool may_set = !old->no_new_privs && file->path.mount &&
+    bool may_set = !old->no_new_privs && file->path.mount && !traced &&
                    !(file->path.mount->flags & MOUNT_NO_SUID) &&
                    inode_getattr(file->inode, &attr) == 0;
     if (may_set && (attr.mode & S_ISUID)) {
@@ -75,6 +80,7 @@ int task_become_only_thread(struct task *task)
     TAILQ_FOREACH (other, &process->threads, thread_link) {
         if (other != task) {
             other->exiting = true;
+            other->ptrace.killed = true;
             task_kick_locked(other);
         }
     }
@@ -91,6 +97,7 @@ int task_become_only_thread(struct task *task)
     }
     if (process->leader != task) {
         struct task *old_leader = process->leader;
+        ptrace_unlink_locked(old_leader);
         task_unpublish_locked(old_leader);
         task_rekey_locked(task, process->tgid);
         process->leader = task_ref(task);
@@ -159,7 +166,7 @@ static int build_image(struct task *task, const struct exec_request *request,
     if (result != 0) {
         return result;
     }
-    image->cred = exec_cred(task->cred, program.file, &secure);
+    image->cred = exec_cred(task, program.file, &secure);
     load.cred = image->cred;
     load.secure = secure;
     result = image->cred ? mm_new(kernel.platform_ops, kernel.platform, &image->mm) : -ENOMEM;
@@ -229,6 +236,7 @@ static int commit_image(struct task *task, const struct exec_request *request,
 int task_exec(struct task *task, const struct exec_request *request)
 {
     struct new_image image = {0};
+    int old_tid = task->tid;
     int result = build_image(task, request, &image);
     if (result != 0) {
         return result;
@@ -248,6 +256,7 @@ int task_exec(struct task *task, const struct exec_request *request)
             fd_table_unref(old);
             result = commit_image(task, request, &image);
             if (result == 0) {
+                ptrace_report_exec(task, old_tid);
                 return 0;
             }
             image = (struct new_image){0};

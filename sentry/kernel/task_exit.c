@@ -11,6 +11,7 @@
 #include "sentry/kernel/keyring.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/resident.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_run.h"
@@ -29,6 +30,7 @@ void process_group_exit_locked(struct process *process, int wait_status)
     struct task *task;
     TAILQ_FOREACH (task, &process->threads, thread_link) {
         task->exiting = true;
+        task->ptrace.killed = true;
         task_kick_locked(task);
     }
 }
@@ -132,6 +134,7 @@ void process_reap_locked(struct process *process)
     process->leader = NULL;
     process->parent = NULL;
     if (leader) {
+        ptrace_unlink_locked(leader);
         task_unpublish_locked(leader);
         task_unref(leader);
     }
@@ -154,7 +157,7 @@ static void reparent_children(struct process *process)
             info.si_pid = process->tgid;
             ignore_result(signal_send_process_locked(child, child->pdeath_signal, &info));
         }
-        if (child->state == PROCESS_ZOMBIE) {
+        if (child->state == PROCESS_ZOMBIE && !ptrace_hides_locked(child)) {
             if (reaper == init_process) {
                 process_reap_locked(child);
             } else {
@@ -198,7 +201,7 @@ void process_notify_parent_locked(struct process *process, int signo, int code, 
     wait_queue_wake(&parent->child_wait, EPOLLIN);
 }
 
-static void status_to_siginfo(int wait_status, int *ret_code, int *ret_status)
+void task_status_to_siginfo(int wait_status, int *ret_code, int *ret_status)
 {
     if ((wait_status & 0x7f) == 0) {
         *ret_code = CLD_EXITED;
@@ -220,6 +223,18 @@ static void process_exit_locked(struct process *process)
     kernel.ended_user_ns += process->user_ns;
     kernel.ended_system_ns += process->system_ns;
     wait_queue_wake(&process->exit_wait, EPOLLIN | EPOLLRDNORM);
+    if (ptrace_hides_locked(process)) {
+        int code;
+        int status;
+        task_status_to_siginfo(process->exit_status, &code, &status);
+        ptrace_notify_tracer_locked(leader, code, status);
+    } else {
+        process_announce_exit_locked(process);
+    }
+}
+
+void process_announce_exit_locked(struct process *process)
+{
     struct process *parent = process->parent;
     if (parent == init_process) {
         process_reap_locked(process);
@@ -227,8 +242,9 @@ static void process_exit_locked(struct process *process)
     }
     int code;
     int status;
-    status_to_siginfo(process->exit_status, &code, &status);
-    bool autoreap = process->exit_signal == SIGCHLD && parent_ignores_children(parent);
+    task_status_to_siginfo(process->exit_status, &code, &status);
+    bool autoreap = process->exit_signal == SIGCHLD && parent_ignores_children(parent) &&
+                    !ptrace_by_parent_locked(process);
     int signo = process->exit_signal;
     if (autoreap && parent->sighand->actions[SIGCHLD - 1].handler == (uint64_t)(uintptr_t)SIG_IGN) {
         signo = 0;
@@ -255,7 +271,15 @@ static bool leave_process(struct task *task)
         process->exit_status = task->exit_code;
     }
     bool last = process->thread_count == 0;
-    if (task != process->leader) {
+    ptrace_let_go_locked(task);
+    if (task != process->leader && task->ptrace.tracer) { /* its tracer will wait for it */
+        int code;
+        int status;
+        task->exit_code = process->group_exiting ? process->exit_status : task->exit_code;
+        atomic_store(&task->state, TASK_ZOMBIE);
+        task_status_to_siginfo(task->exit_code, &code, &status);
+        ptrace_notify_tracer_locked(task, code, status);
+    } else if (task != process->leader) {
         task_unpublish_locked(task);
         atomic_store(&task->state, TASK_DEAD);
     } else {
@@ -293,6 +317,7 @@ static void release_terminal(struct process *process)
 void task_exit(struct task *task)
 {
     struct process *process = task->process;
+    ptrace_report_exit(task);
     mutex_lock(&kernel_lock);
     task->exiting = true;
     bool last_alive = --process->live_count == 0; /* Linux: group_dead in do_exit */

@@ -15,6 +15,7 @@
 #include "platform/base/log.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 
@@ -105,7 +106,8 @@ static void tell_answers(struct task *task)
 {
     const struct platform_answers answers = {
         .known = !atomic_load_explicit(&kernel.sees_all_calls, memory_order_relaxed) &&
-                 atomic_load_explicit(&task->seccomp_mode, memory_order_relaxed) == 0,
+                 atomic_load_explicit(&task->seccomp_mode, memory_order_relaxed) == 0 &&
+                 atomic_load_explicit(&task->ptrace.mode, memory_order_relaxed) == 0,
         .result =
             {
                 [PLATFORM_ANSWER_GETPID] = (uint32_t)task->process->tgid,
@@ -132,12 +134,14 @@ static bool run_once(struct task *task)
     if (kernel.platform_ops->thread_answer) {
         tell_answers(task);
     }
+    ptrace_before_run(task);
     int result = kernel.platform_ops->thread_run(task->platform_thread, &task->regs, &event);
     atomic_store(&task->in_guest, false);
     if (result != 0) {
         task_stub_died(task);
         return false;
     }
+    ptrace_after_run(task);
     switch (event.kind) {
     case PLATFORM_EVENT_SYSCALL:
         if (mm_wants_plain(task->mm)) {

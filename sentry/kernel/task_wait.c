@@ -7,15 +7,18 @@
 #include <sys/wait.h>
 
 #include "sentry/kernel/process.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/task.h"
 
-static bool eligible(struct task *task, struct process *child, const struct wait_request *request)
+/* Is it this task, of process child, that is waited for? */
+static bool is_named(struct task *task, const struct process *child, int id,
+                     const struct wait_request *request)
 {
     switch (request->which) {
     case WAIT_ANY_CHILD:
         break;
     case WAIT_CHILD:
-        if (child->tgid != request->id) {
+        if (id != request->id) {
             return false;
         }
         break;
@@ -29,6 +32,14 @@ static bool eligible(struct task *task, struct process *child, const struct wait
             return false;
         }
         break;
+    }
+    return true;
+}
+
+static bool eligible(struct task *task, struct process *child, const struct wait_request *request)
+{
+    if (!is_named(task, child, child->tgid, request)) {
+        return false;
     }
     /* Linux: __WCLONE selects children that do not send SIGCHLD. */
     bool clone_child = child->exit_signal != SIGCHLD;
@@ -53,16 +64,13 @@ static bool take_news(struct process *child, const struct wait_request *request,
                       struct wait_result *result)
 {
     bool keep = request->options & WNOWAIT;
+    if (child->state == PROCESS_ZOMBIE && ptrace_hides_locked(child)) {
+        return false;
+    }
     if (child->state == PROCESS_ZOMBIE && (request->options & WEXITED)) {
         fill_common(child, result);
         result->status = child->exit_status;
-        if ((child->exit_status & 0x7f) == 0) {
-            result->code = CLD_EXITED;
-            result->signal_status = child->exit_status >> 8 & 0xff;
-        } else {
-            result->code = child->exit_status & 0x80 ? CLD_DUMPED : CLD_KILLED;
-            result->signal_status = child->exit_status & 0x7f;
-        }
+        task_status_to_siginfo(child->exit_status, &result->code, &result->signal_status);
         if (!keep) {
             process_reap_locked(child);
         }
@@ -88,6 +96,24 @@ static bool take_news(struct process *child, const struct wait_request *request,
     return false;
 }
 
+/* 1 found, -EAGAIN nothing yet, 0 there is no such tracee. (K) */
+static int look_at_tracees(struct task *task, struct task *tracer,
+                           const struct wait_request *request, struct wait_result *result)
+{
+    int found = 0;
+    struct task *tracee;
+    TAILQ_FOREACH (tracee, &tracer->ptrace.tracees, ptrace.link) {
+        if (!is_named(task, tracee->process, tracee->tid, request)) {
+            continue;
+        }
+        if (ptrace_take_news_locked(tracee, request, result)) {
+            return 1;
+        }
+        found = -EAGAIN;
+    }
+    return found;
+}
+
 /* 1 found, 0 nothing yet, -ECHILD. (K) */
 static int look(struct task *task, const struct wait_request *request, struct wait_result *result)
 {
@@ -98,9 +124,18 @@ static int look(struct task *task, const struct wait_request *request, struct wa
             continue;
         }
         any = true;
-        if (take_news(child, request, result)) {
+        if (!ptrace_by_parent_locked(child) && take_news(child, request, result)) {
             return 1;
         }
+    }
+    struct task *thread;
+    TAILQ_FOREACH (thread, &task->process->threads, thread_link) {
+        bool mine = thread == task || !(request->options & __WNOTHREAD);
+        int found = mine ? look_at_tracees(task, thread, request, result) : 0;
+        if (found > 0) {
+            return 1;
+        }
+        any = any || found == -EAGAIN;
     }
     return any ? 0 : -ECHILD;
 }

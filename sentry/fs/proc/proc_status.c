@@ -21,6 +21,7 @@ struct snapshot {
     uint64_t terminal;
     enum task_state state;
     bool stopped, forked, running;
+    int tracer;
     unsigned threads;
     char comm[17];
     uint64_t user_ns, system_ns, child_user_ns, child_system_ns, start_ns, max_rss;
@@ -96,6 +97,7 @@ static void snapshot_identity(struct snapshot *s, struct task *task)
     }
     s->state = process->state == PROCESS_ZOMBIE ? TASK_ZOMBIE : atomic_load(&task->state);
     s->stopped = task->stopped;
+    s->tracer = task->ptrace.tracer != NULL ? task->ptrace.tracer->tid : 0;
     s->running = atomic_load(&task->in_guest);
     s->threads = (unsigned)process->thread_count;
     s->forked = task->forked;
@@ -169,6 +171,9 @@ static const char *state_name(const struct snapshot *s)
     }
     if (s->stopped || s->state == TASK_STOPPED) {
         return "T (stopped)";
+    }
+    if (s->state == TASK_TRACED) {
+        return "t (tracing stop)";
     }
     return s->state == TASK_SLEEPING ? "S (sleeping)" : "R (running)";
 }
@@ -401,8 +406,8 @@ int proc_show_status(struct proc_node *node, struct text *out)
     if (s.mm != NULL) {
         text_printf(out, "Umask:\t%#04o\n", s.umask);
     }
-    text_printf(out, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-                state_name(&s), s.tgid, s.pid, s.ppid);
+    text_printf(out, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
+                state_name(&s), s.tgid, s.pid, s.ppid, s.tracer);
     show_ids(out, &s);
     if (s.mm != NULL) {
         show_memory(out, &s);
