@@ -22,6 +22,7 @@ static int trap_init(const struct platform_config *config, struct platform **ret
     if (platform == NULL) {
         return -ENOMEM;
     }
+    trap_pace_start(platform);
     platform->silence_limit_ns =
         config->silence_limit_ms != 0 ? config->silence_limit_ms * 1000000ULL : SILENCE_LIMIT_NS;
     int image = config->stub_image_fd >= 0 ? config->stub_image_fd : stub_image_create();

@@ -26,6 +26,7 @@ struct platform {
     struct patch_cache *texts;
     /* How long an interrupted guest thread may stay silent before it is taken for hostile. */
     uint64_t silence_limit_ns;
+    atomic_ullong moves; /* see trap_pace.c; TSC ticks */
 };
 
 /* A parked guest thread that nobody uses. */
@@ -146,7 +147,8 @@ void trap_thread_answer(struct platform_thread *thread, const struct platform_an
 /* trap_pace.c */
 /* Ticks of the TSC in a microsecond, measured once in 20 us. */
 uint64_t trap_ticks_per_us(void);
-void trap_pace_init(struct trap_pace *pace);
+void trap_pace_init(struct trap_pace *pace, const struct platform *platform);
+void trap_pace_start(struct platform *platform);
 /* Before the turn is given: decides where to wait and how long the guest side may spin. */
 void trap_pace_before(struct platform_thread *thread);
 /* Spins as the pace allows. True when the guest side has posted. */

@@ -24,7 +24,7 @@ static struct platform_thread *alloc_thread(struct address_space *space)
         atomic_init(&thread->state, 0);
         atomic_init(&thread->dead, false);
         thread->promote_after = TRAP_PROMOTE_AFTER;
-        trap_pace_init(&thread->pace);
+        trap_pace_init(&thread->pace, space->platform);
     }
     return thread;
 }
