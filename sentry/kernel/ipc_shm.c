@@ -177,7 +177,7 @@ static int check_new(uint64_t size, int flags)
         return -ENOSPC;
     }
     if (flags & SHM_HUGETLB) {
-        return capable(CAP_IPC_LOCK) ? -ENOMEM : -EPERM; /* as an empty pool of huge pages */
+        return -EINVAL; /* as a kernel without CONFIG_HUGETLBFS */
     }
     bool reserves = !(flags & SHM_NORESERVE);
     return size > PLATFORM_GUEST_MAX || (reserves && size > mm_overcommit_limit) ? -ENOMEM : 0;

@@ -280,6 +280,15 @@ VALUE(dirty_background_ratio, "10")
 VALUE(dirty_ratio, "20")
 VALUE(min_free_kbytes, "16384")
 VALUE(nr_hugepages, "0")
+
+/* As on a host without the memory for any: the number is taken and stays 0. */
+static int write_nr_hugepages(struct proc_node *node, char *data, size_t length)
+{
+    _Atomic uint64_t wanted;
+    (void)node;
+    (void)length;
+    return write_number(&wanted, data, 0, UINT32_MAX);
+}
 VALUE(vfs_cache_pressure, "100")
 VALUE(panic_on_oom, "0")
 VALUE(memfd_noexec, "0")
@@ -309,7 +318,7 @@ static const struct proc_entry vm_rows[] = {
     ROW(memfd_noexec),
     ROW(min_free_kbytes),
     ROW(mmap_min_addr),
-    ROW(nr_hugepages),
+    PROC_WRITABLE("nr_hugepages", 0644, 0, show_nr_hugepages, write_nr_hugepages),
     ROW(overcommit_kbytes),
     ROW(overcommit_memory),
     ROW(overcommit_ratio),
