@@ -226,8 +226,9 @@ long sys_keyctl(struct task *task, const struct syscall_args *args)
     case KEYCTL_INSTANTIATE_IOV:
     case KEYCTL_NEGATE:
     case KEYCTL_REJECT:
+        return -EPERM; /* nobody was asked to make a key */
     case KEYCTL_SESSION_TO_PARENT:
-        return -EPERM; /* nobody was asked to make a key; the parent keeps its session */
+        return key_session_to_parent(task);
     default:
         return -EOPNOTSUPP;
     }

@@ -630,6 +630,41 @@ int key_check_view(struct task *task, int id)
     return result;
 }
 
+static bool same_user(const struct cred *a, const struct cred *b)
+{
+    return a->uid == b->euid && a->euid == b->euid && a->suid == b->euid && a->gid == b->egid &&
+           a->egid == b->egid && a->sgid == b->egid;
+}
+
+int key_session_to_parent(struct task *task)
+{
+    mutex_lock(&kernel_lock);
+    struct process *parent = task->process->parent;
+    struct task *leader = NULL;
+    if (parent && parent->tgid > 1 && parent->thread_count == 1 && parent->leader &&
+        parent->leader->cred && same_user(parent->leader->cred, task->cred)) {
+        leader = task_ref(parent->leader);
+    }
+    mutex_unlock(&kernel_lock);
+    if (!leader) {
+        return -EPERM;
+    }
+    mutex_lock(&keys_lock);
+    struct key *ring;
+    int error = special_locked(task, KEY_SESSION_RING, true, &ring);
+    if (error == 0 && atomic_load(&leader->state) == TASK_DEAD) {
+        error = -EPERM; /* its keys are gone already */
+    }
+    if (error == 0) {
+        key_ref_locked(ring);
+        key_unref_locked(leader->session_keyring);
+        leader->session_keyring = ring;
+    }
+    mutex_unlock(&keys_lock);
+    task_unref(leader);
+    return error;
+}
+
 /* --- the life of tasks --- */
 
 void key_task_copy(const struct task *parent, struct task *child)

@@ -73,6 +73,9 @@ int key_search(struct task *task, int ring, const char *type, const char *descri
 /* May the caller look at the key at all? */
 int key_check_view(struct task *task, int id) must_check;
 
+/* The parent gets the caller's session. -EPERM: it is another user's, has threads, or is init. */
+int key_session_to_parent(struct task *task) must_check;
+
 /* clone: the child has its parent's session. */
 void key_task_copy(const struct task *parent, struct task *child);
 /* exec: the keyrings of thread and process go. */

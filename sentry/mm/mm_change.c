@@ -218,9 +218,9 @@ static int advise_area(struct mm *mm, struct area *area, uint64_t start, uint64_
             return !(area->flags & AREA_SHARED) ? -EINVAL : -EACCES;
         }
         break;
-    case MADV_MERGEABLE: /* DIFFERS: pages of a sandbox are never merged (a side channel) */
+    case MADV_MERGEABLE: /* as a kernel without CONFIG_KSM: merging would be a side channel */
     case MADV_UNMERGEABLE:
-        return 0;
+        return -EINVAL;
     default:
         break;
     }

@@ -151,7 +151,7 @@ void file_flush(struct file *file, const void *owner)
 
 static void after_read(struct file *file, ssize_t count)
 {
-    if (count <= 0) {
+    if (count < 0) {
         return;
     }
     const unsigned no_atime = MOUNT_NO_ATIME | MOUNT_READ_ONLY;
@@ -161,7 +161,9 @@ static void after_read(struct file *file, ssize_t count)
         (atomic_load_explicit(&file->flags, memory_order_relaxed) & O_NOATIME) == 0) {
         inode_accessed(file->inode, (flags & MOUNT_STRICT_ATIME) != 0);
     }
-    vfs_notify_file(file, IN_ACCESS);
+    if (count > 0) { /* Linux: a read at the end counts for the time only */
+        vfs_notify_file(file, IN_ACCESS);
+    }
 }
 
 static int check_readable(struct file *file, const uint64_t *pos)

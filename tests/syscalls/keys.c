@@ -123,3 +123,17 @@ TEST_CASE(inherited)
     CHECK_EQ(keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_THREAD_KEYRING, 0, 0, 0), thread);
     CHECK_EQ(keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 0, 0, 0), process);
 }
+
+TEST_CASE(session_to_parent)
+{
+    begin();
+    long before = CHECK_OK(keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0, 0, 0));
+    pid_t child = guest_fork();
+    if (child == 0) {
+        CHECK_OK(keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0));
+        CHECK_OK(keyctl(KEYCTL_SESSION_TO_PARENT, 0, 0, 0, 0));
+        _exit(0);
+    }
+    CHECK_CHILD_OK(child);
+    CHECK(keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0, 0, 0) != before);
+}

@@ -100,3 +100,21 @@ TEST_CASE(concurrent_writers_share_the_offset)
     }
     CHECK_EQ(guest_read_file("g", text, sizeof(text)), 4000); /* none overwrote another */
 }
+
+TEST_CASE(holes_of_a_small_file)
+{
+    int own = (int)CHECK_OK(open("f", O_CREAT | O_RDWR, 0600));
+    CHECK_EQ(pwrite(own, "a", 1, 0), 1);
+    CHECK_EQ(pwrite(own, "b", 1, 5 * 65536), 1);
+    if (lseek(own, 0, SEEK_HOLE) == 5 * 65536 + 1) {
+        SKIP("a file system without holes");
+    }
+    off_t hole = lseek(own, 0, SEEK_HOLE), data = lseek(own, hole, SEEK_DATA);
+    CHECK(hole > 0 && hole <= 65536);
+    CHECK(data > hole && data <= 5 * 65536);
+    CHECK_OK(ftruncate(own, 0));
+    CHECK_EQ(pwrite(own, "b", 1, 20000), 1);
+    CHECK_OK(fsync(own));
+    data = lseek(own, 0, SEEK_DATA);
+    CHECK(data > 0 && data <= 20000);
+}

@@ -6,6 +6,7 @@
 #include <linux/kcmp.h>
 #include <linux/membarrier.h>
 #include <linux/rseq.h>
+#include <sys/timex.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 
@@ -143,4 +144,18 @@ TEST_CASE(clock_values)
     CHECK_ERRNO(syscall(SYS_settimeofday, &time, NULL), EINVAL);
     CHECK_ERRNO(syscall(SYS_settimeofday, guest_bad(), NULL), EFAULT);
     CHECK_ERRNO(clock_settime(CLOCK_REALTIME, &value), EINVAL);
+}
+
+TEST_CASE(adjtimex_tells)
+{
+    struct timex timex = {.modes = 0};
+    int state = adjtimex(&timex);
+    CHECK(state >= TIME_OK && state <= TIME_ERROR);
+    CHECK(timex.tick >= 9000 && timex.tick <= 11000 && timex.time.tv_sec > 0);
+    timex.modes = 0x8000;
+    CHECK_ERRNO(syscall(SYS_adjtimex, &timex), EINVAL);
+    CHECK_ERRNO(syscall(SYS_adjtimex, guest_bad()), EFAULT);
+    timex.modes = 0;
+    CHECK(clock_adjtime(CLOCK_REALTIME, &timex) >= 0);
+    CHECK_ERRNO(clock_adjtime(CLOCK_MONOTONIC, &timex), EOPNOTSUPP);
 }

@@ -339,7 +339,12 @@ static ssize_t heap_write(struct tmpfs_inode *ti, struct uio *uio, uint64_t offs
 
 ssize_t tmpfs_content_write(struct tmpfs_inode *ti, struct uio *uio, uint64_t offset)
 {
-    int fd = wants_fd(ti, offset + uio->left);
+    /* So does one that a write leaves between the old end and itself. */
+    bool gap = uio->left > 0 && page_up(ti->content.length) + PAGE <= offset;
+    int fd = gap ? tmpfs_content_fd(ti) : wants_fd(ti, offset + uio->left);
+    if (gap && fd == -ENFILE && offset + uio->left <= HEAP_LAST) {
+        fd = -1;
+    }
     if (fd < -1) {
         return fd;
     }
@@ -404,7 +409,11 @@ int tmpfs_content_allocate(struct tmpfs_inode *ti, int mode, uint64_t offset, ui
 {
     uint64_t end = offset + length;
     bool punch = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
-    int fd = punch ? atomic_load(&ti->content.fd) : wants_fd(ti, end);
+    /* A hole of whole pages is to be seen by SEEK_HOLE and st_blocks: that takes a memfd. */
+    bool whole = punch && page_up(offset) + PAGE <= end && page_up(offset) < ti->content.length;
+    int fd = whole   ? tmpfs_content_fd(ti)
+             : punch ? atomic_load(&ti->content.fd)
+                     : wants_fd(ti, end);
     if (fd < -1) {
         return fd;
     }
