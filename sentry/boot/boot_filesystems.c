@@ -11,6 +11,7 @@
 #include "sentry/fs/sys/sys.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/vfs/filesystem.h"
+#include "sentry/vfs/inode.h"
 
 static int mount_proc(const char *options, struct super **ret_super)
 {
@@ -22,6 +23,17 @@ static int mount_sysfs(const char *options, struct super **ret_super)
 {
     (void)options;
     return sys_new(ret_super);
+}
+
+/* Linux: all mounts of devtmpfs are the same one. */
+static int mount_devtmpfs(const char *options, struct super **ret_super)
+{
+    (void)options;
+    if (boot_devices() == NULL) {
+        return -ENODEV;
+    }
+    *ret_super = super_ref(boot_devices());
+    return 0;
 }
 
 /* DIFFERS: all instances of devpts show the same terminals, and its options are those of boot. */
@@ -51,6 +63,7 @@ static const struct filesystem_type types[] = {
      .check = tmpfs_check_option,
      .reconfigure = tmpfs_reconfigure},
     {.name = "proc", .mount = mount_proc},
+    {.name = "devtmpfs", .mount = mount_devtmpfs, .check = ignore_option},
     {.name = "ramfs", .mount = ramfs_mount, .check = ignore_option},
     {.name = "devpts", .mount = mount_devpts, .check = ignore_option},
     {.name = "mqueue", .mount = mount_mqueue, .check = ignore_option},

@@ -72,6 +72,13 @@ void boot_check_tmpfs(void)
     }
 }
 
+static struct super *devices; /* the first /dev; for good */
+
+struct super *boot_devices(void)
+{
+    return devices;
+}
+
 static int new_tmpfs(uint64_t size, const struct sentry_mount *mount, struct super **ret_super)
 {
     struct tmpfs_options options = {.max_bytes = size == SENTRY_NO_LIMIT ? 0 : size,
@@ -136,7 +143,11 @@ static int make_super(const struct sentry_config *config, const struct sentry_mo
     }
     case SENTRY_MOUNT_DEV:
         *flags = MOUNT_NO_SUID | MOUNT_RELATIME;
-        return new_tmpfs(SENTRY_NO_LIMIT, mount, ret_super);
+        result = new_tmpfs(SENTRY_NO_LIMIT, mount, ret_super);
+        if (result == 0 && devices == NULL) {
+            devices = super_ref(*ret_super);
+        }
+        return result;
     case SENTRY_MOUNT_PROC:
         *flags = MOUNT_NO_SUID | MOUNT_NO_DEV | MOUNT_NO_EXEC | MOUNT_RELATIME;
         return proc_new(ret_super);

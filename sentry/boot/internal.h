@@ -5,6 +5,7 @@
 #include "sentry/boot/config.h"
 #include "sentry/vfs/path.h"
 
+struct super;
 struct task;
 struct file;
 
@@ -12,6 +13,8 @@ struct file;
 int boot_mounts(const struct sentry_config *config, char *text, size_t text_size) must_check;
 /* Registers what a guest may mount. */
 int boot_filesystems(void) must_check;
+/* What devtmpfs is: borrowed; NULL before /dev is mounted. */
+struct super *boot_devices(void);
 /* Calls fn for every change under the cow mounts; see boot_report. */
 void boot_send_changes(const struct sentry_config *config);
 /* True when the gofer has gone: what the guest did since then proves nothing. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sysmacros.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -48,6 +49,21 @@ TEST_CASE(tmpfs_options)
     CHECK_OK(statfs("a", &fs));
     CHECK_EQ(fs.f_blocks, 512);
     CHECK_OK(umount("a"));
+}
+
+TEST_CASE(devtmpfs_has_the_devices)
+{
+    struct stat st;
+    begin();
+    if (mount("t", "b", "devtmpfs", 0, NULL) != 0) {
+        CHECK(errno == EPERM || errno == ENODEV);
+        SKIP("no devtmpfs here");
+    }
+    CHECK_OK(stat("b/null", &st));
+    CHECK(S_ISCHR(st.st_mode));
+    CHECK_EQ(st.st_rdev, makedev(1, 3));
+    put("b/null", "nothing");
+    CHECK_OK(umount("b"));
 }
 
 TEST_CASE(errors)
