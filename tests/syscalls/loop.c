@@ -101,3 +101,23 @@ TEST_CASE(refused)
     loop = bind_loop(65536, &file);
     CHECK_OK(ioctl(loop, LOOP_CLR_FD));
 }
+
+TEST_CASE(told_by_sysfs)
+{
+    char path[64], text[64];
+    struct loop_info64 info = {0};
+    int file;
+    int loop = bind_loop(65536, &file);
+    CHECK_OK(ioctl(loop, LOOP_GET_STATUS64, &info));
+    snprintf(path, sizeof(path), "/sys/block/loop%u/size", info.lo_number);
+    if (access(path, F_OK) != 0) {
+        SKIP("no /sys/block");
+    }
+    guest_read_file(path, text, sizeof(text));
+    CHECK(strcmp(text, "128\n") == 0);
+    snprintf(path, sizeof(path), "/sys/block/loop%u/loop/offset", info.lo_number);
+    guest_read_file(path, text, sizeof(text));
+    CHECK(strcmp(text, "0\n") == 0);
+    CHECK_OK(ioctl(loop, LOOP_CLR_FD));
+    CHECK_OK(close(loop));
+}

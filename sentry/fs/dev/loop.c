@@ -530,6 +530,34 @@ int loop_open(struct file *file, unsigned minor)
     return 0;
 }
 
+struct loop_status loop_get_status(unsigned minor)
+{
+    struct loop_device *device = &devices[minor % LOOP_COUNT];
+    mutex_lock(&device->lock);
+    const uint32_t flags = device->info.lo_flags;
+    const struct loop_status status = {.capacity = device->capacity,
+                                       .offset = device->info.lo_offset,
+                                       .size_limit = device->info.lo_sizelimit,
+                                       .block_size = device->block_size,
+                                       .bound = device->backing && !device->ending,
+                                       .read_only = device->read_only,
+                                       .auto_clear = (flags & LO_FLAGS_AUTOCLEAR) != 0,
+                                       .scans = (flags & LO_FLAGS_PARTSCAN) != 0,
+                                       .direct = (flags & LO_FLAGS_DIRECT_IO) != 0};
+    mutex_unlock(&device->lock);
+    return status;
+}
+
+void loop_show_file(unsigned minor, struct text *text)
+{
+    uint64_t capacity, start;
+    struct file *backing = get_backing(&devices[minor % LOOP_COUNT], &capacity, &start);
+    if (backing) {
+        ignore_result(file_describe(backing, text));
+        file_unref(backing);
+    }
+}
+
 /* --- /dev/loop-control --- */
 
 static long control_ioctl(struct file *file, unsigned command, uint64_t argument)

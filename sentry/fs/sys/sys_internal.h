@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "platform/base/compiler.h"
@@ -16,7 +17,9 @@ struct sys_entry {
     void (*show)(uint32_t number, struct text *out);
     const struct sys_entry *children; /* ends with a row without name */
     const char *target;               /* a symbolic link */
+    bool (*present)(uint32_t number); /* NULL: always */
     uint32_t (*count)(void);          /* NULL: one; else name is a prefix: cpu0, cpu1 … */
 };
 
 extern const struct sys_entry sys_root;
+extern const struct sys_entry sys_block_rows[]; /* sys_block.c: /sys/block */

@@ -410,7 +410,7 @@ static const struct sys_entry bus_rows[] = {DIR_ROW("pci", empty_rows), END};
 static const struct sys_entry power_rows[] = {FILE_ROW("state", show_nothing), END};
 
 static const struct sys_entry root_rows[] = {
-    DIR_ROW("block", empty_rows),
+    DIR_ROW("block", sys_block_rows),
     DIR_ROW("bus", bus_rows),
     DIR_ROW("class", class_rows),
     DIR_ROW("dev", empty_rows),

@@ -48,12 +48,24 @@ static uint64_t ino_of(uint64_t parent, const char *name)
     return 2 + ((hash ^ hash >> 29) & 0xffffffffffULL);
 }
 
+static const struct inode_ops sys_changing_ops;
+
+static bool has_changing(const struct sys_entry *entry)
+{
+    const struct sys_entry *row = entry->children;
+    while (row != NULL && row->name != NULL && row->present == NULL) {
+        row++;
+    }
+    return row != NULL && row->name != NULL;
+}
+
 static struct sys_node *node_new(struct super *super, const struct sys_entry *entry, uint64_t ino,
                                  uint32_t number)
 {
     struct sys_node *node = calloc(1, sizeof(*node));
     if (node != NULL) {
-        inode_init(&node->inode, super, &sys_inode_ops, ino, mode_of(entry));
+        inode_init(&node->inode, super, has_changing(entry) ? &sys_changing_ops : &sys_inode_ops,
+                   ino, mode_of(entry));
         node->inode.uid = node->inode.gid = 0;
         node->inode.nlink = entry->children != NULL ? 2 : 1;
         /* Linux: attribute files show one page. */
@@ -94,7 +106,7 @@ static int sys_lookup(struct inode *dir, const char *name, struct inode **ret_ch
             break;
         }
     }
-    if (row->name == NULL) {
+    if (row->name == NULL || (row->present != NULL && !row->present(number))) {
         return -ENOENT;
     }
     if (row->count != NULL) {
@@ -161,9 +173,10 @@ static int sys_readdir(struct file *file, struct dir_sink *sink, uint64_t *pos)
     for (const struct sys_entry *row = node_of(file->inode)->entry->children; row->name != NULL;
          row++) {
         uint32_t count = row->count != NULL ? row->count() : 1;
+        bool present = row->present == NULL || row->present(node_of(file->inode)->number);
         for (uint32_t i = 0; i < count; i++, at++) {
             char name[64];
-            if (at < *pos) {
+            if (at < *pos || !present) {
                 continue;
             }
             snprintf(name, sizeof(name), row->count != NULL ? "%s%u" : "%s", row->name, i);
@@ -191,6 +204,26 @@ static void sys_free(struct inode *inode)
     inode_fini(inode);
     free(node_of(inode));
 }
+
+/* Rows that come and go. */
+static bool sys_revalidate(struct inode *dir, const char *name, struct inode *child)
+{
+    const struct sys_node *node = node_of(dir);
+    for (const struct sys_entry *row = node->entry->children; row->name != NULL; row++) {
+        if (row->present != NULL && strcmp(row->name, name) == 0) {
+            return row->present(node->number) == (child != NULL);
+        }
+    }
+    return true;
+}
+
+static const struct inode_ops sys_changing_ops = {
+    .lookup = sys_lookup,
+    .setattr = sys_setattr,
+    .open = sys_open,
+    .revalidate = sys_revalidate,
+    .free = sys_free,
+};
 
 static const struct inode_ops sys_inode_ops = {
     .lookup = sys_lookup,
@@ -221,7 +254,6 @@ int sys_new(struct super **ret_super)
         return -ENOMEM;
     }
     super_init(super, &sys_super_ops, "sysfs", SYSFS_MAGIC);
-    super->cache_forever = true;
     struct sys_node *root = node_new(super, &sys_root, 1, 0);
     if (root == NULL) {
         super_unref(super);
