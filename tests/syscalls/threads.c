@@ -3,6 +3,8 @@
  */
 #include "tests/syscalls/guest_test.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 
 static void *return_argument(void *argument)
@@ -188,4 +190,43 @@ TEST_CASE(mask_and_name_are_per_thread_cwd_is_not)
     CHECK_EQ(sigismember(&set, SIGUSR1), 0);
     CHECK(getcwd(cwd, sizeof(cwd)));
     CHECK(strcmp(cwd + strlen(cwd) - 4, "/sub") == 0);
+}
+
+static pthread_barrier_t ending;
+static atomic_int wrong;
+
+static void *end_together(void *argument)
+{
+    long mine = (long)argument;
+    pthread_barrier_wait(&ending);
+    for (int i = 0; i < 3; i++) {
+        if (syscall(SYS_lseek, -1, 0, (int)(mine & 1)) != -1 || errno != EBADF) {
+            atomic_fetch_add(&wrong, 1);
+        }
+    }
+    return argument;
+}
+
+/* Many end at once while others start, so that what they leave behind finds new users at once. */
+TEST_CASE(many_end_at_once)
+{
+    enum { MANY = 12, ROUNDS = 60 };
+    CHECK_EQ(pthread_barrier_init(&ending, NULL, MANY), 0);
+    pthread_t threads[2][MANY];
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_t *now = threads[round % 2];
+        pthread_t *before = threads[(round + 1) % 2];
+        for (long i = 0; i < MANY; i++) {
+            CHECK_EQ(pthread_create(&now[i], NULL, end_together, (void *)(i + round)), 0);
+        }
+        for (long i = 0; round > 0 && i < MANY; i++) {
+            void *result = NULL;
+            CHECK_EQ(pthread_join(before[i], &result), 0);
+            CHECK_EQ((long)result, i + round - 1);
+        }
+    }
+    for (long i = 0; i < MANY; i++) {
+        CHECK_EQ(pthread_join(threads[(ROUNDS - 1) % 2][i], NULL), 0);
+    }
+    CHECK_EQ(atomic_load(&wrong), 0);
 }
