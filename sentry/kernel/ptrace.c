@@ -42,6 +42,7 @@ static void link_locked(struct task *target, struct task *tracer, bool seized, u
     state->options = options;
     state->tracer_privileged = cred_capable(tracer->cred, CAP_SYS_PTRACE);
     atomic_store(&state->mode, 0);
+    memset(state->debug, 0, sizeof(state->debug));
     TAILQ_INSERT_TAIL(&tracer->ptrace.tracees, task_ref(target), ptrace.link);
 }
 
@@ -81,7 +82,9 @@ int ptrace_traceme(struct task *task)
 /* (K) */
 static int attach_locked(struct task *tracer, struct task *target, bool seize, unsigned options)
 {
-    if (target->process == tracer->process || !may_attach_locked(tracer, target)) {
+    /* DIFFERS: pid 1 has no thread that could stop. */
+    if (target->process == tracer->process || target->process == init_process ||
+        !may_attach_locked(tracer, target)) {
         return -EPERM;
     }
     if (target->ptrace.tracer || atomic_load(&target->state) >= TASK_ZOMBIE ||

@@ -18,6 +18,7 @@
 #include "platform/base/compiler.h"
 #include "sentry/kernel/ptrace_state.h"
 
+struct platform_fault;
 struct process;
 struct task;
 struct wait_result;
@@ -66,6 +67,13 @@ void ptrace_step_into_handler(struct task *task);
 /* Entry and exit of a call. False: it is not to be made. */
 bool ptrace_call_enter(struct task *task) must_check;
 void ptrace_call_exit(struct task *task);
+/* The debug registers. -EIO, -EINVAL; -ENOSPC: a watch for reads. */
+int ptrace_set_debug(uint64_t debug[8], unsigned index, uint64_t value) must_check;
+bool ptrace_debug_enabled(const uint64_t debug[8]);
+/* Before a step that is watched; after one: true when the guest and its tracer need not hear of it.
+ */
+void ptrace_watch_begin(struct task *task);
+bool ptrace_watch_step(struct task *task, struct platform_fault *fault);
 /* Around the engine's run. */
 void ptrace_before_run(struct task *task);
 void ptrace_after_run(struct task *task);

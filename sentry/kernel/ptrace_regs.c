@@ -18,7 +18,6 @@
 #define SOFTWARE_SIZE   48
 #define USER_SIZE       928 /* of the kernel's struct user: two words more than libc's */
 #define DR6_RESERVED    0xffff0ff0ULL
-#define DR7_ENABLES     0xffULL
 
 _Static_assert(sizeof(struct arch_regs) == sizeof(struct user_regs_struct), "the same layout");
 
@@ -54,22 +53,6 @@ static int set_register(struct arch_regs *regs, uint64_t offset, uint64_t value)
         break;
     }
     *slot = value;
-    return 0;
-}
-
-/* DIFFERS: there are no hardware breakpoints: addresses are kept, but none can be enabled. */
-static int set_debug_register(struct ptrace_state *state, unsigned index, uint64_t value)
-{
-    if (index == 4 || index == 5) {
-        return -EIO;
-    }
-    if (index < 4 && value >= TASK_SIZE_LIMIT) {
-        return -EINVAL;
-    }
-    if (index == 7 && (value & DR7_ENABLES) != 0) {
-        return -ENOSPC;
-    }
-    state->debug[index] = value;
     return 0;
 }
 
@@ -119,7 +102,7 @@ int ptrace_set_user(struct task *target, uint64_t offset, uint64_t value)
     }
     unsigned index = debug_index(offset);
     value ^= index == 6 ? DR6_RESERVED : 0;
-    return set_debug_register(&target->ptrace, index, value);
+    return ptrace_set_debug(target->ptrace.debug, index, value);
 }
 
 void ptrace_errand_run(struct task *task, struct ptrace_errand *errand)
@@ -139,6 +122,9 @@ void ptrace_errand_run(struct task *task, struct ptrace_errand *errand)
 /* The frozen target does the errand. */
 static ssize_t send_errand(struct task *target, bool sets, void *buffer, size_t size)
 {
+    if (!target->platform_thread) {
+        return -ESRCH;
+    }
     struct ptrace_errand errand = {
         .asker = current_task(), .sets = sets, .buffer = buffer, .size = size};
     mutex_lock(&kernel_lock);

@@ -94,6 +94,7 @@ void ptrace_resume(struct task *target, unsigned mode, int signo)
     struct ptrace_state *state = &target->ptrace;
     mutex_lock(&kernel_lock);
     state->stop_code = signo;
+    mode |= ptrace_debug_enabled(state->debug) ? PTRACE_MODE_WATCH : 0U;
     atomic_store(&state->mode, mode);
     state->stopped = false;
     thaw_locked(target);

@@ -20,6 +20,7 @@ enum ptrace_mode {
     PTRACE_MODE_CALLS = 1,   /* stops at the entry and the exit of calls */
     PTRACE_MODE_EMULATE = 2, /* stops at the entry of calls, which are not made */
     PTRACE_MODE_STEP = 4,    /* one instruction */
+    PTRACE_MODE_WATCH = 8,   /* a debug register is enabled */
 };
 
 struct ptrace_state {
@@ -48,6 +49,9 @@ struct ptrace_state {
     siginfo_t info;
     uint64_t message; /* (K) PTRACE_GETEVENTMSG */
 
+    bool was_step;                /* own: and was so when the guest ran last */
+    unsigned may_write;           /* own: where the instruction that is stepped may write */
+    uint64_t watched[4];          /* own: the values of what is watched, before the step */
     bool step_flag;               /* own: the trap flag in task->regs is the tracer's */
     struct ptrace_errand *errand; /* (K) to be done by the stopped tracee; see ptrace_regs.c */
     uint64_t debug[8];            /* while frozen: the debug registers as told */

@@ -180,6 +180,8 @@ void ptrace_report_exec(struct task *task, int old_tid)
 {
     mutex_lock(&kernel_lock);
     bool traced = task->ptrace.tracer != NULL;
+    memset(task->ptrace.debug, 0, sizeof(task->ptrace.debug));
+    atomic_fetch_and(&task->ptrace.mode, ~(unsigned)PTRACE_MODE_WATCH);
     bool plain = traced && !task->ptrace.seized && !event_enabled_locked(task, PTRACE_EVENT_EXEC);
     mutex_unlock(&kernel_lock);
     if (plain) { /* Linux: the old way: a signal */
@@ -264,7 +266,11 @@ void ptrace_call_exit(struct task *task)
 
 void ptrace_before_run(struct task *task)
 {
-    if (atomic_load_explicit(&task->ptrace.mode, memory_order_relaxed) & PTRACE_MODE_STEP) {
+    unsigned mode = atomic_load_explicit(&task->ptrace.mode, memory_order_relaxed);
+    if (mode & PTRACE_MODE_WATCH) {
+        ptrace_watch_begin(task);
+    }
+    if (mode & (PTRACE_MODE_STEP | PTRACE_MODE_WATCH)) {
         task_complete_registers(task);
         task->ptrace.step_flag = !(task->regs.eflags & ARCH_EFLAGS_TF);
         task->regs.eflags |= ARCH_EFLAGS_TF;
@@ -274,6 +280,7 @@ void ptrace_before_run(struct task *task)
 /* The flag that was set for a step is not the guest's. */
 void ptrace_after_run(struct task *task)
 {
+    task->ptrace.was_step = task->ptrace.step_flag;
     if (task->ptrace.step_flag) {
         task->ptrace.step_flag = false;
         task_complete_registers(task);

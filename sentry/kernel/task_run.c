@@ -154,8 +154,12 @@ static bool run_once(struct task *task)
         break;
     case PLATFORM_EVENT_FAULT:
         task->regs.orig_rax = UINT64_MAX;
-        signal_force_fault(task, &event.fault);
-        signal_deliver(task);
+        if (!ptrace_watch_step(task, &event.fault)) {
+            signal_force_fault(task, &event.fault);
+        }
+        if (atomic_load(&task->work)) {
+            signal_deliver(task);
+        }
         break;
     case PLATFORM_EVENT_INTERRUPTED:
         task->regs.orig_rax = UINT64_MAX;
