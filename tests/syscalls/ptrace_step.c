@@ -225,3 +225,58 @@ TEST_CASE(a_signal_interrupts_a_call)
     CHECK_EQ((long)regs.rax, -ENOSYS);
     end_child(pid);
 }
+
+static volatile long watched, unwatched;
+
+static void writes(void)
+{
+    for (int i = 0; i < 20; i++) {
+        unwatched++;
+    }
+    watched = 5;
+    unwatched++;
+    watched = 6;
+    _exit((int)watched + 30);
+}
+
+TEST_CASE(writes_are_watched)
+{
+    siginfo_t info;
+    char *const registers = (char *)offsetof(struct user, u_debugreg);
+    pid_t pid = traced_child(writes, 0);
+    CHECK_ERRNO(ptrace(PTRACE_POKEUSER, pid, registers, (void *)(1L << 62)), EINVAL);
+    CHECK_OK(ptrace(PTRACE_POKEUSER, pid, registers, &watched));
+    CHECK_ERRNO(ptrace(PTRACE_POKEUSER, pid, registers + 56, (void *)0x20001L), EINVAL);
+    CHECK_OK(ptrace(PTRACE_POKEUSER, pid, registers + 56, (void *)0x90001L));
+    errno = 0;
+    CHECK_EQ(ptrace(PTRACE_PEEKUSER, pid, registers + 56, NULL), 0x90001);
+    for (int i = 5; i <= 6; i++) {
+        resume(pid, PTRACE_CONT, 0);
+        CHECK_STOP(next_stop(pid), SIGTRAP);
+        CHECK_OK(ptrace(PTRACE_GETSIGINFO, pid, NULL, &info));
+        CHECK_EQ(info.si_code, 4); /* TRAP_HWBKPT */
+        CHECK_EQ(ptrace(PTRACE_PEEKDATA, pid, &watched, NULL), i);
+        CHECK_EQ(ptrace(PTRACE_PEEKUSER, pid, registers + 48, NULL) & 15, 1);
+        CHECK_OK(ptrace(PTRACE_POKEUSER, pid, registers + 48, NULL));
+    }
+    resume(pid, PTRACE_CONT, 0);
+    CHECK_CHILD_EXIT(pid, 36);
+}
+
+TEST_CASE(a_hardware_breakpoint)
+{
+    char *const registers = (char *)offsetof(struct user, u_debugreg);
+    pid_t pid = traced_child(runs_code, 0);
+    CHECK_OK(ptrace(PTRACE_POKEUSER, pid, registers + 8, ps_end));
+    CHECK_OK(ptrace(PTRACE_POKEUSER, pid, registers + 56, (void *)0x4L));
+    resume(pid, PTRACE_CONT, 0);
+    CHECK_STOP(next_stop(pid), SIGTRAP); /* the instruction in the text */
+    CHECK_EQ(rip_of(pid), (unsigned long)ps_code + 1);
+    resume(pid, PTRACE_CONT, 0);
+    CHECK_STOP(next_stop(pid), SIGTRAP);
+    CHECK_EQ(rip_of(pid), (unsigned long)ps_end);
+    errno = 0;
+    CHECK_EQ(ptrace(PTRACE_PEEKUSER, pid, registers + 48, NULL) & 15, 2);
+    resume(pid, PTRACE_CONT, 0);
+    CHECK_CHILD_EXIT(pid, 12);
+}
