@@ -208,12 +208,15 @@ static int page_node(struct mm *mm, uint64_t addr)
     return error < 0 ? -EFAULT : (resident & 1) != 0 ? 0 : -ENOENT;
 }
 
-static long move_pages(struct mm *mm, const struct syscall_args *args)
+static long move_pages(struct task *task, struct mm *mm, const struct syscall_args *args)
 {
     uint64_t count = arg_u64(args, 1);
     for (uint64_t i = 0; i < count; i++) {
         uint64_t addr;
         int node = 0;
+        if (i % 1024 == 0 && atomic_load(&task->exiting)) {
+            return -EINTR; /* nobody will see it */
+        }
         if (copy_in(arg_u64(args, 2) + i * 8, &addr) < 0 ||
             (arg_u64(args, 3) != 0 && copy_in(arg_u64(args, 3) + i * 4, &node) < 0)) {
             return -EFAULT;
@@ -247,7 +250,7 @@ long sys_move_pages(struct task *task, const struct syscall_args *args)
     struct mm *mm = target->mm ? mm_ref(target->mm) : NULL;
     mutex_unlock(&kernel_lock);
     task_unref(target);
-    long result = mm ? move_pages(mm, args) : -EINVAL;
+    long result = mm ? move_pages(task, mm, args) : -EINVAL;
     if (mm) {
         mm_unref(mm);
     }
