@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/ptrace_errand.h"
@@ -42,7 +43,14 @@ static void wait_for_tracer(struct task *task)
         }
         sleeper_prepare(&task->sleeper);
         mutex_unlock(&kernel_lock);
+        bool hinting = task->platform_thread && kernel.platform_ops->thread_rest;
+        if (hinting) {
+            kernel.platform_ops->thread_rest(task->platform_thread, true);
+        }
         sleeper_wait(&task->sleeper, SLEEP_FOREVER);
+        if (hinting) {
+            kernel.platform_ops->thread_rest(task->platform_thread, false);
+        }
         mutex_lock(&kernel_lock);
     }
 }
