@@ -5,6 +5,9 @@ as() {
     local run=; [ "$1" = exec ] && { run=exec; shift; }
     if [ "$(id -u)" = 0 ]; then $run setpriv --reuid 65534 --regid 65534 --clear-groups env HOME="$PWD" "$@"; else $run "$@"; fi
 }
+# Directories above the harness's are closed to other users.
+d=$(mktemp -d /tmp/maria.XXXXXX) && cd "$d" || exit 1
+trap 'cd /; rm -rf "$d"' EXIT
 [ "$(id -u)" = 0 ] && chown 65534:65534 .
 as mariadb-install-db --no-defaults --datadir="$PWD/data" --skip-test-db --auth-root-authentication-method=normal > install.log 2>&1 && echo installed || tail -5 install.log
 start() {

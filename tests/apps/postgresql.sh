@@ -7,6 +7,9 @@ as() {
     local run=; [ "$1" = exec ] && { run=exec; shift; }
     if [ "$(id -u)" = 0 ]; then $run setpriv --reuid 65534 --regid 65534 --clear-groups env HOME="$PWD" "$@"; else $run "$@"; fi
 }
+# Directories above the harness's are closed to other users.
+d=$(mktemp -d /tmp/pg.XXXXXX) && cd "$d" || exit 1
+trap 'cd /; rm -rf "$d"' EXIT
 [ "$(id -u)" = 0 ] && chown 65534:65534 .
 export PGHOST="$PWD" PGPORT=15432 PGUSER=me PGDATABASE=postgres LC_ALL=C
 as "$bin/initdb" -D data -U me -A trust --no-sync > initdb.log 2>&1 && echo initdb || tail -3 initdb.log
