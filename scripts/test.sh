@@ -118,9 +118,7 @@ if [ "$(id -u)" = 0 ]; then
 else
     skip "guests as root" "not root"
 fi
-for engine in $engines; do
-    part "programs, $engine" tests/apps/run --stockade "$PWD/build/stockade" --engine "$engine"
-done
+part "programs" tests/apps/run --stockade "$PWD/build/stockade" --engine "$(echo $engines | tr ' ' ,)"
 for test in tests/runtime/*; do
     [ -f "$test" ] && [ -x "$test" ] && part "runtime: $(basename "$test")" "$test" --stockade "$PWD/build/stockade"
 done
