@@ -4,7 +4,7 @@
 # timeout: 120
 exec 2>&1
 export HOME="$PWD" JUPYTER_RUNTIME_DIR="$PWD/run" JUPYTER_DATA_DIR="$PWD/jd" PYDEVD_DISABLE_FILE_VALIDATION=1; mkdir -p run jd
-/usr/bin/python3 -W ignore - <<'END'
+/usr/bin/python3 -W ignore - 2> log <<'END'
 import queue
 from jupyter_client.manager import KernelManager
 km = KernelManager(); km.kernel_cmd = ["/usr/bin/python3", "-W", "ignore", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
