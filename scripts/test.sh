@@ -71,7 +71,7 @@ configure() {
 # The product and the fuzz targets; guest programs are gcc's.
 build_clang() {
     cmake -G Ninja -S . -B build-clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug >/dev/null &&
-        ninja -C build-clang stockade fuzz_gofer_wire fuzz_policy
+        ninja -C build-clang stockade fuzz_gofer_wire fuzz_policy fuzz_patch fuzz_seccomp_bpf
 }
 # as_user COMMAND...: as an ordinary user without capabilities; binaries and guests must be readable.
 as_user() {

@@ -151,16 +151,11 @@ struct stub_op stub_op_receive(struct stub *stub, size_t fd_count)
 struct stub_op stub_op_send(struct stub *stub)
 {
     struct message_area message = prepare_message(1);
-    const struct {
-        struct cmsghdr header;
-        int fd;
-    } control = {
-        .header = {.cmsg_len = CMSG_LEN(sizeof(int)),
-                   .cmsg_level = SOL_SOCKET,
-                   .cmsg_type = SCM_RIGHTS},
-        .fd = STUB_FD_FIRST,
-    };
-    memcpy(message.control, &control, CMSG_LEN(sizeof(int)));
+    const struct cmsghdr header = {
+        .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    const int fd = STUB_FD_FIRST;
+    memcpy(message.control, &header, sizeof header);
+    memcpy((char *)message.control + CMSG_LEN(0), &fd, sizeof fd);
     memcpy(stub->reply->data, &message, sizeof message);
     return (struct stub_op){
         .number = SYS_sendmsg,

@@ -355,7 +355,7 @@ static int open_contents(const struct change_context *context, const char *guest
     }
     if (S_ISREG(file->inode->mode) &&
         file_mmap(file, 0, 4096, PROT_READ, MAP_PRIVATE, &source) == 0 && source.fd >= 0) {
-        fd = dup(source.fd);
+        fd = fcntl(source.fd, F_DUPFD_CLOEXEC, 0);
         if (fd >= 0 && lseek(fd, 0, SEEK_SET) != 0) {
             close(fd);
             fd = -1;

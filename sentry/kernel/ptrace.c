@@ -43,7 +43,8 @@ static void link_locked(struct task *target, struct task *tracer, bool seized, u
     state->tracer_privileged = cred_capable(tracer->cred, CAP_SYS_PTRACE);
     atomic_store(&state->mode, 0);
     memset(state->debug, 0, sizeof(state->debug));
-    TAILQ_INSERT_TAIL(&tracer->ptrace.tracees, task_ref(target), ptrace.link);
+    task_ref(target);
+    TAILQ_INSERT_TAIL(&tracer->ptrace.tracees, target, ptrace.link);
 }
 
 /* The thread that made this process, or another one of its parent. (K) */

@@ -19,7 +19,7 @@ static bool code_allowed(uint16_t code)
         BPF_LDX | BPF_W | BPF_LEN,
         BPF_RET | BPF_K,
         BPF_RET | BPF_A,
-        BPF_ALU | BPF_ADD | BPF_K,
+        BPF_ALU | BPF_ADD, /* BPF_K is 0, too */
         BPF_ALU | BPF_ADD | BPF_X,
         BPF_ALU | BPF_SUB | BPF_K,
         BPF_ALU | BPF_SUB | BPF_X,
